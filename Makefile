@@ -1,0 +1,42 @@
+# Everything sets itself up in .venv; nothing else of this machine is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: run demo test fast check format clean
+
+run: $(READY)
+	@$(BIN)/mta serve
+
+demo: $(READY)
+	@$(BIN)/python -m mta.sandbox.demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+fast: $(READY)
+	$(BIN)/pytest -q -m "not peers and not slow"
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_layering.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

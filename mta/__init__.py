@@ -1,0 +1,20 @@
+"""The mail server that an application's own host needs.
+
+The map:
+
+    model    what things are: addresses, envelopes, outcomes, events. Standard library only.
+    rules    what to decide: pure functions of values. No I/O, no clock, no chance.
+    flow     how a message moves: intake, dispatcher, courier, settlement. Asks the world
+             through the Protocols of `flow.ports`.
+    edge     where the world begins: SMTP in and out, DNS, signatures, the disk. The only
+             room that imports third-party libraries.
+    app      the wiring: builds every object, starts, reloads and stops it.
+    config   config.yaml and the environment, checked whole and frozen.
+    cli      the commands that a person types.
+    sandbox  a small Internet on loopback, for trying things out and for tests.
+
+A message goes `edge.submission` -> `flow.intake` -> the spool -> `flow.dispatcher` ->
+`flow.courier` -> `flow.settlement`, and comes back only as a report through the same door.
+"""
+
+__version__ = "0.1.0"

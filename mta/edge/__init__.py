@@ -1,0 +1,1 @@
+"""Where the world begins: one module for each thing outside."""

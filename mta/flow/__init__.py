@@ -1,0 +1,1 @@
+"""How a message moves, from the door to its settlement."""

@@ -1,0 +1,121 @@
+"""What the flow asks of the world. Each edge keeps one of these promises."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
+from mta.model.envelope import Envelope, Letter, MessageId, Recipient
+from mta.model.event import Event
+from mta.model.outcome import Outcome
+
+Clock = Callable[[], float]  # Unix seconds
+Chance = Callable[[], float]  # 0.0 <= x < 1.0
+
+
+class Spool(Protocol):
+    """Keeps every message from its acceptance to its settlement.
+
+    Losing the process loses nothing that returned. Losing the machine loses no message that
+    `add` returned for; `record` and `remove` may be lost with it when no sync came after them,
+    and then work is repeated. Writes reach the disk in the order of their calls.
+    """
+
+    async def add(self, envelope: Envelope, content: bytes) -> bool:
+        """Take a message; on return it is on disk, synced (the commit point).
+
+        False, and nothing done, where a message with this id is or was lately here: a repeat.
+        Raises SpoolFull or SpoolError; the message is then not ours.
+        """
+
+    async def content(self, id: MessageId) -> bytes:
+        """The message's exact bytes.
+
+        Raises KeyError for an unknown id, SpoolError for bytes that cannot be read.
+        """
+
+    async def record(self, id: MessageId, changes: Mapping[int, Recipient]) -> Envelope:
+        """Keep the new state of the recipients at these places; gives the envelope as it is now.
+
+        Raises KeyError for an unknown id, SpoolError when it could not be written; the new
+        state is then in force all the same until the process ends.
+        """
+
+    async def remove(self, id: MessageId) -> None:
+        """Forget a message that is settled; a copy is kept where the settings say so.
+
+        Raises SpoolError when that could not be written; the id is then forgotten all the same.
+        """
+
+    def envelopes(self) -> Iterable[Envelope]:
+        """All that is unsettled, oldest first."""
+
+    def objection(self, size: int) -> str | None:
+        """Why a message of `size` octets cannot be taken now, in words; None if it can."""
+
+
+class Signer(Protocol):
+    """Signs messages."""
+
+    async def signature_fields(self, content: bytes, domain: str) -> bytes:
+        """DKIM-Signature fields to stand before `content`, CRLF at each end; b"" without a key.
+
+        `domain` is the domain of the author's address, in lower-case A-labels.
+        Raises SigningError.
+        """
+
+
+class Lookup(Protocol):
+    """Asks the DNS. Every answer comes in bounded time; failure is an answer too."""
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        """The MX records of a domain in lower-case A-labels."""
+
+    async def addresses(self, name: str) -> Answer[str]:
+        """The IP addresses of a host, IPv6 and IPv4, in textual form.
+
+        RECORDS if either type has any; UNKNOWN if none was found and one type stayed unknown.
+        """
+
+
+class Session(Protocol):
+    """An open SMTP connection, greeted, as safe as was demanded, logged in where asked."""
+
+    @property
+    def host(self) -> Host:
+        """Where it leads."""
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """What protects it."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another letter may be sent over it."""
+
+    async def send(self, letter: Letter) -> tuple[Outcome, ...]:
+        """One transaction: an outcome for each recipient, in their order.
+
+        Never raises for anything that the peer does.
+        """
+
+    async def close(self) -> None:
+        """Say QUIT if that can be done quickly, and close. Never raises."""
+
+
+class Connector(Protocol):
+    """Opens sessions."""
+
+    async def open(self, host: Host, demand: TlsDemand) -> "Session | Outcome":
+        """Connect, greet, secure; the outcome is the reason why it could not be had.
+
+        An unmet demand for TLS is a failure at Stage.TLS. Under OPPORTUNISTIC a failed handshake
+        is one too: going on in clear is the caller's decision. Never raises for anything that
+        the peer does.
+        """
+
+
+class EventLog(Protocol):
+    """Takes events; never waits, never raises."""
+
+    def emit(self, event: Event) -> None:
+        """Write one event, soon."""

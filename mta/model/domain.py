@@ -1,0 +1,75 @@
+"""What a domain publishes and where its mail goes: MX records, hosts, TLS."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mx:
+    """One MX record (RFC 1035 §3.3.9): `host` in lower case without the final dot.
+
+    `host` is "" in a null MX (RFC 7505), whose exchange is the root.
+    """
+
+    preference: int
+    host: str
+
+
+class Finding(StrEnum):
+    """What a DNS query brought."""
+
+    RECORDS = "records"
+    NO_DATA = "no data"  # the name exists, without records of this type
+    NO_NAME = "no such name"  # NXDOMAIN
+    UNKNOWN = "unknown"  # SERVFAIL, timeout, lame: never to be read as "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A DNS answer as a fact. `text` says in words what failed, for people."""
+
+    finding: Finding
+    records: tuple[T, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One place to connect to: a host's name, one of its IP addresses, and the port."""
+
+    name: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        bracketed = f"[{self.address}]"
+        return f"{self.name}{bracketed}:{self.port}" if self.name != bracketed else bracketed
+
+
+class TlsLevel(StrEnum):
+    """What a connection must prove, from nothing to everything."""
+
+    NONE = "none"  # in clear
+    OPPORTUNISTIC = "opportunistic"  # encrypt where offered, verify nothing (RFC 7435)
+    REQUIRED = "required"  # encrypt or do not send
+    VERIFY = "verify"  # encrypt, with a certificate that names the host
+
+
+@dataclass(frozen=True, slots=True)
+class TlsDemand:
+    """What to ask of one connection. `is_implicit`: TLS from the first byte (RFC 8314 §3)."""
+
+    level: TlsLevel
+    is_implicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """The TLS that a connection has: as in ("TLSv1.3", "TLS_AES_256_GCM_SHA384", True)."""
+
+    version: str
+    cipher: str
+    is_verified: bool

@@ -1,0 +1,129 @@
+"""A message on its way: what came in, who is to have it, and how far each has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NewType
+
+from mta.model.address import Address
+from mta.model.outcome import Outcome
+
+MessageId = NewType("MessageId", str)  # lower-case letters and digits: fit for a file's name
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who handed a message in, for its Received field and its events.
+
+    `protocol` is the word of RFC 3848 and RFC 6531 §4.3: SMTP, ESMTP, ESMTPS, UTF8SMTPS, ….
+    `helo` is what the client called itself, "" where there was no such word.
+    """
+
+    address: str
+    helo: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A message as it came by the door: CRLF text, judged by nobody yet.
+
+    `sender` is None for the null reverse-path (RFC 5321 §4.5.5).
+    """
+
+    sender: Address | None
+    recipients: tuple[Address, ...]
+    content: bytes
+    client: Client
+    is_smtputf8: bool = False  # the client said SMTPUTF8 (RFC 6531 §3.4)
+
+
+class Road(StrEnum):
+    """The way a recipient's mail takes."""
+
+    DIRECT = "direct"
+    SMARTHOST = "smarthost"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where mail is carried together: a recipients' domain, or the smarthost ("" is its domain)."""
+
+    road: Road
+    domain: str
+
+    def __str__(self) -> str:
+        return self.domain or str(self.road)
+
+
+class State(StrEnum):
+    """How far a recipient has come."""
+
+    WAITING = "waiting"  # to be tried at `next_at`
+    DELIVERED = "delivered"
+    FAILED = "failed"  # for good, and its sender has not been told
+    REPORTED = "reported"  # for good, and its sender has been told or is owed nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient and what is known of it. `next_at` is in Unix seconds; it counts while WAITING.
+
+    `may_have_arrived`: some attempt ended between the final dot and its reply, so no other
+    road than `road` may ever be tried. `last` is the outcome of the latest attempt.
+    """
+
+    address: Address
+    state: State = State.WAITING
+    attempts: int = 0
+    next_at: float = 0.0
+    road: Road = Road.DIRECT
+    may_have_arrived: bool = False
+    last: Outcome | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is owed any more, neither to the recipient nor to the sender."""
+        return self.state in (State.DELIVERED, State.REPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message that we answer for: everything but its content.
+
+    `accepted_at` is in Unix seconds; `size` counts the content's octets as they go on the wire.
+    """
+
+    id: MessageId
+    sender: Address | None
+    recipients: tuple[Recipient, ...]
+    accepted_at: float
+    size: int
+    is_8bit: bool = False
+    needs_smtputf8: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every recipient is: then the message may go."""
+        return all(recipient.is_settled for recipient in self.recipients)
+
+    def with_recipients(self, changes: Mapping[int, Recipient]) -> "Envelope":
+        """The same envelope, with the recipients at these places exchanged."""
+        return replace(
+            self,
+            recipients=tuple(
+                changes.get(place, recipient) for place, recipient in enumerate(self.recipients)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One SMTP transaction to be: one message for some of its recipients."""
+
+    id: MessageId
+    sender: Address | None
+    recipients: tuple[Address, ...]
+    content: bytes
+    is_8bit: bool = False
+    needs_smtputf8: bool = False

@@ -1,0 +1,51 @@
+"""What happened to a message, for operators: one schema for every event."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mta.model.address import Address
+from mta.model.domain import Host, TlsFacts
+from mta.model.envelope import MessageId, Road
+from mta.model.outcome import Reply, Stage
+
+
+class Kind(StrEnum):
+    """The things that can happen to a message, in the order of its life."""
+
+    REFUSED = "refused"  # at the door; `text` says why
+    ACCEPTED = "accepted"  # on disk, ours to deliver
+    UNSIGNED = "unsigned"  # accepted without a DKIM signature; `text` says why
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"  # to be tried again at `next_at`
+    REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
+    FAILED = "failed"  # for good
+    REPORTED = "reported"  # the sender is told, by the message named in `report`
+    DROPPED = "dropped"  # a failure that nobody is told of; `text` says why
+    SETTLED = "settled"  # nothing is owed any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened; what does not apply is None. `at` is in Unix seconds.
+
+    `sender` is "" for the null sender. `seconds` is the time since the message was accepted.
+    """
+
+    kind: Kind
+    at: float
+    id: MessageId | None = None
+    sender: str | None = None
+    recipient: Address | None = None
+    recipients: int | None = None
+    size: int | None = None
+    client: str | None = None
+    road: Road | None = None
+    stage: Stage | None = None
+    host: Host | None = None
+    tls: TlsFacts | None = None
+    reply: Reply | None = None
+    attempts: int | None = None
+    next_at: float | None = None
+    seconds: float | None = None
+    report: MessageId | None = None
+    text: str | None = None

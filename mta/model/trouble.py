@@ -1,0 +1,13 @@
+"""What can happen to us, as exceptions. What can happen to mail is an Outcome."""
+
+
+class SpoolError(Exception):
+    """The spool could not do what was asked; nothing that it acknowledged is lost."""
+
+
+class SpoolFull(SpoolError):
+    """No room for another message now: a full disk, a full queue, too few inodes."""
+
+
+class SigningError(Exception):
+    """A key could not be read or used; the message names the key and the cure."""

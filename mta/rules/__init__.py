@@ -1,0 +1,1 @@
+"""What to decide: pure functions and state machines over the model."""

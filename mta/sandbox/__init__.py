@@ -1,0 +1,1 @@
+"""A small Internet on loopback: name servers and mail exchangers with characters."""
