@@ -9,7 +9,7 @@ COMMANDS = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status: 0, 1 (it did not work) or 2 (called or configured wrong)."""
+    """Run one command; gives 0, 1 (it did not work) or 2 (called or configured wrong)."""
     parser = argparse.ArgumentParser(
         prog="mta",
         description="The mail server that an application's own host needs.",
