@@ -1,0 +1,144 @@
+"""What settings contradict each other, and what is legal but will surprise."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TypeVar
+
+from mta.config.settings import (
+    Auth,
+    Listen,
+    ListenerTls,
+    Mode,
+    Settings,
+    Smarthost,
+)
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every combination that cannot be, as the key at fault and a sentence about it."""
+    yield from _about_listeners(settings)
+    if (settings.tls.certificate is None) != (settings.tls.key is None):
+        missing = "key" if settings.tls.key is None else "certificate"
+        yield f"tls.{missing}", "expected certificate and key together, found one of them"
+    yield from _about_limits(settings)
+    yield from _about_delivery(settings)
+    for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
+        yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What an operator should hear about settings that stand."""
+    return [f"{path}: {text}" for path, text in _surprises(settings)]
+
+
+def _about_listeners(settings: Settings) -> Iterator[tuple[str, str]]:
+    if not settings.listen:
+        yield "listen", "expected at least one listener, got []"
+    fixed = (listen.address for listen in settings.listen if listen.address.port)
+    for address in _repeated(fixed):
+        yield "listen", f"expected each address once, got {address} again"
+    for place, listen in enumerate(settings.listen):
+        if not listen.networks:
+            yield f"listen[{place}].networks", "expected at least one network, got []"
+        if is_open(listen) and listen.auth is not Auth.REQUIRED and not settings.senders:
+            yield (
+                f"listen[{place}].networks",
+                "this is an open relay: anybody may send anything to anybody; narrow the networks, "
+                "or set auth: required, or name your own domains in senders",
+            )
+
+
+def is_open(listen: Listen) -> bool:
+    """Whether its networks take in a large part of the Internet."""
+    return any(
+        network.prefixlen < (8 if network.version == 4 else 7) for network in listen.networks
+    )
+
+
+def _about_limits(settings: Settings) -> Iterator[tuple[str, str]]:
+    limits = settings.limits
+    for low, high in (("disk_low", "disk_high"), ("inodes_low", "inodes_high")):
+        least, found = getattr(limits, low), getattr(limits, high)
+        if found < least:
+            yield f"limits.{high}", f"expected at least limits.{low} ({least}), got {found}"
+    if limits.buffer < limits.message_size:
+        yield (
+            "limits.buffer",
+            f"expected at least limits.message_size ({limits.message_size}), got {limits.buffer}",
+        )
+
+
+def _about_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
+    delivery = settings.delivery
+    if delivery.mode is not Mode.DIRECT and delivery.smarthost is None:
+        yield "delivery.smarthost", f"expected a smarthost for mode: {delivery.mode}, found none"
+    if not delivery.retry:
+        yield "delivery.retry", "expected at least one duration, got []"
+    if delivery.smarthost:
+        yield from _about_smarthost(delivery.smarthost)
+
+
+def _about_smarthost(smarthost: Smarthost) -> Iterator[tuple[str, str]]:
+    here = "delivery.smarthost"
+    has_password = smarthost.password is not None or smarthost.password_file is not None
+    if smarthost.password is not None and smarthost.password_file is not None:
+        yield f"{here}.password_file", "expected password or password_file, found both"
+    if smarthost.username is not None and not has_password:
+        yield f"{here}.password", "expected a password (or password_file) for username, found none"
+    if smarthost.username is None and has_password:
+        yield f"{here}.username", "expected a username for the password, found none"
+    is_clear = smarthost.tls is ListenerTls.NONE
+    if is_clear and smarthost.username is not None and not smarthost.plaintext_login:
+        yield (
+            f"{here}.tls",
+            "expected starttls or implicit, got none: the password would cross the network "
+            "in clear; plaintext_login: true allows it",
+        )
+
+
+def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
+    if "." not in settings.hostname:
+        yield (
+            "hostname",
+            f"{settings.hostname} has no dot; other servers refuse such a name, set the one that "
+            "your IP address resolves to",
+        )
+    for place, listen in enumerate(settings.listen):
+        here = f"listen[{place}]"
+        if listen.auth is Auth.REQUIRED:
+            yield f"{here}.auth", "AUTH is not in this version: every sender gets 530 here"
+        if listen.auth is Auth.OPTIONAL:
+            yield f"{here}.auth", "AUTH is not in this version: nobody can log in here"
+        if is_open(listen) and listen.auth is not Auth.REQUIRED:
+            yield f"{here}.networks", "anybody may send here in the name of your senders' domains"
+    if settings.users is not None:
+        yield "users", "not used in this version"
+    if settings.admin is not None:
+        yield "admin", "not used in this version"
+    yield from _surprises_of_delivery(settings)
+
+
+def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
+    delivery = settings.delivery
+    if delivery.mode is Mode.DIRECT and delivery.smarthost is not None:
+        yield "delivery.smarthost", "not used while mode is direct; fallback or smarthost use it"
+    if delivery.give_up_after <= min(delivery.retry):
+        yield (
+            "delivery.give_up_after",
+            "shorter than every wait in retry: there is one attempt only",
+        )
+    if delivery.timeouts.final_dot < 600:
+        yield (
+            "delivery.timeouts.final_dot",
+            "under 10m a slow server's reply is missed and the message sent twice (RFC 1047)",
+        )
+    smarthost = delivery.smarthost
+    if smarthost and smarthost.tls is not ListenerTls.NONE and not smarthost.verify:
+        yield "delivery.smarthost.verify", "anybody on the way may read the mail and the password"
+
+
+T = TypeVar("T", bound=Hashable)
+
+
+def _repeated(values: Iterable[T]) -> list[T]:
+    return [value for value, times in Counter(values).items() if times > 1]

@@ -1,0 +1,115 @@
+"""From the file and the environment to settings.
+
+Mistakes are not reported one at a time: what pydantic refuses is noted and cut out of the data,
+so that the rest can be read and checked for contradictions as well.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from mta.config.checks import contradictions
+from mta.config.document import read_document
+from mta.config.environment import foreign_names, from_environment, overlaid
+from mta.config.problems import ConfigError, Location, path_of, rendered
+from mta.config.settings import Settings, Smarthost
+
+MAX_SECRET = 4096  # octets
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path` (None: no file), with the environment's laid over them.
+
+    Relative paths in both are relative to the file's folder. Raises ConfigError, which names
+    every mistake.
+    """
+    document = read_document(path) if path else {}
+    draft = Draft(overlaid(document, from_environment(environment)))
+    draft.problems += [f"{name}: expected a known key" for name in foreign_names(environment)]
+    settings = draft.settings(folder=path.parent if path else Path())
+    draft.note(contradictions(settings))
+    smarthost = settings.delivery.smarthost
+    if smarthost and smarthost.password_file and not draft.problems:
+        try:
+            settings = _with_password(settings, smarthost, _secret(smarthost.password_file))
+        except ValueError as error:
+            draft.note([("delivery.smarthost.password_file", str(error))])
+    if draft.problems:
+        raise ConfigError(draft.problems)
+    return settings
+
+
+@dataclass
+class Draft:
+    """Settings in the making: raw data, what was wrong with it, and where it was cut."""
+
+    data: dict[str, object]
+    problems: list[str] = field(default_factory=list)
+    cuts: set[Location] = field(default_factory=set)
+
+    def settings(self, folder: Path) -> Settings:
+        """What the data says, once every mistake in it is noted and cut out."""
+        while True:
+            try:
+                return Settings.model_validate(self.data, context={"folder": folder})
+            except ValidationError as error:
+                mistakes = error.errors(include_url=False)
+            if not self.cuts:  # what a cut leaves behind may be incomplete, by our doing
+                self.problems += [rendered(mistake, Settings) for mistake in mistakes]
+            self._cut({_extent(mistake["loc"], mistake["type"]) for mistake in mistakes})
+
+    def note(self, objections: Iterable[tuple[str, str]]) -> None:
+        """Add objections, except to keys where a mistake is known already."""
+        known = [path_of(cut) for cut in self.cuts]
+        for path, text in objections:
+            if not any(path == cut or path.startswith((f"{cut}.", f"{cut}[")) for cut in known):
+                self.problems.append(f"{path}: {text}")
+
+    def _cut(self, locations: set[Location]) -> None:
+        if locations <= self.cuts:  # a default that is wrong cannot be cut out
+            raise ConfigError(self.problems)
+        self.cuts |= locations
+        for location in sorted(locations, key=_in_order, reverse=True):  # higher places first
+            _remove(self.data, location)
+
+
+def _extent(location: Location, kind: str) -> Location:
+    """How much has to go: where a key is missing, all that misses it."""
+    return location[:-1] if kind == "missing" else location
+
+
+def _in_order(location: Location) -> list[str]:
+    return [f"{part:06}" if isinstance(part, int) else part for part in location]
+
+
+def _remove(data: Any, location: Location) -> None:  # noqa: ANN401 - plain data of any shape
+    *way, last = location
+    with suppress(LookupError, TypeError):  # it went with something larger
+        for part in way:
+            data = data[part]
+        del data[last]
+
+
+def _secret(path: Path) -> str:
+    """The text of a file that holds one secret, without the newline at its end."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_SECRET + 1)
+    except OSError as error:
+        raise ValueError(f"expected a readable file, got {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected UTF-8 in {path}") from error
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret or len(text) > MAX_SECRET:
+        raise ValueError(f"expected 1 to {MAX_SECRET} characters in {path}, found {len(text)}")
+    return secret
+
+
+def _with_password(settings: Settings, smarthost: Smarthost, password: str) -> Settings:
+    known = smarthost.model_copy(update={"password": SecretStr(password)})
+    delivery = settings.delivery.model_copy(update={"smarthost": known})
+    return settings.model_copy(update={"delivery": delivery})

@@ -1,0 +1,142 @@
+"""How settings are written: durations, sizes, places and networks, read from their text.
+
+Each reader takes what YAML or the environment gave and raises ValueError with the words
+"expected ..." where that is not what it reads; what was found is added by whoever reports it.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import idna
+
+from mta.model.address import parse_domain
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_OCTETS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{1,3})")
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_SELECTOR = re.compile(rf"(?=.{{1,128}}$){_LABEL}(?:\.{_LABEL})*")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a TCP or UDP port, as in 127.0.0.1:8025 or [::1]:8025."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_duration(value: object) -> float:
+    """Seconds, from a number with a unit (15m) or a plain 0."""
+    return round(_quantity(value, _SECONDS, "expected a duration such as 15m"), 6)
+
+
+def read_size(value: object) -> int:
+    """Octets, from a number with a unit (25MiB) or a plain 0."""
+    return int(_quantity(value, _OCTETS, "expected a size such as 25MiB"))
+
+
+def read_endpoint(value: object) -> Endpoint:
+    """A place to listen at; port 0 means any that is free."""
+    if isinstance(value, Endpoint):
+        return value
+    host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        is_bare_ipv6 = ":" in host and bare == host
+        name = "" if is_bare_ipv6 or not colon else read_host(bare)
+    except ValueError:
+        name = ""
+    if not name:
+        raise ValueError("expected host:port such as 127.0.0.1:8025 or [::1]:8025")
+    return Endpoint(name, _port(port, least=0))
+
+
+def read_nameserver(value: object) -> Endpoint:
+    """A DNS server by its IP address, with or without a port (53)."""
+    if isinstance(value, Endpoint):
+        return value
+    text = value if isinstance(value, str) else ""
+    if _is_ip(text.strip("[]")):
+        return Endpoint(text.strip("[]"), 53)
+    host, _, port = text.rpartition(":")
+    if not _is_ip(host.strip("[]")):
+        raise ValueError("expected an IP address such as 192.0.2.53 or [2001:db8::53]:5353")
+    return Endpoint(host.strip("[]"), _port(port, least=1))
+
+
+def read_network(value: object) -> Network:
+    """An IP network in CIDR notation, or one address."""
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        reason = ", without host bits" if "host bits" in str(error) else ""
+        raise ValueError(f"expected a network such as 192.0.2.0/24{reason}") from error
+
+
+def read_host(value: object) -> str:
+    """A server by its name or its IP address."""
+    text = value if isinstance(value, str) else ""
+    if _is_ip(text.strip("[]")):
+        return text.strip("[]")
+    try:
+        return read_domain(text)
+    except ValueError as error:
+        raise ValueError("expected a host such as smtp.example.com") from error
+
+
+def read_domain(value: object) -> str:
+    """A domain name in lower-case A-labels, from these or from Unicode (IDNA 2008)."""
+    try:
+        domain = parse_domain(str(value).removesuffix("."), _a_labels)
+    except ValueError as error:
+        raise ValueError("expected a domain such as example.com") from error
+    if not isinstance(value, str) or domain.startswith("["):
+        raise ValueError("expected a domain such as example.com")
+    return domain
+
+
+def read_selector(value: object) -> str:
+    """A DKIM selector: labels with dots between them (RFC 6376 §3.1)."""
+    if not isinstance(value, str) or not _SELECTOR.fullmatch(value):
+        raise ValueError("expected a selector such as s1 (a number wants quotes)")
+    return value.lower()
+
+
+def _a_labels(domain: str) -> str:
+    return idna.encode(domain, uts46=True).decode("ascii")
+
+
+def _quantity(value: object, units: Mapping[str, float], expected: str) -> float:
+    text = "" if isinstance(value, bool) else str(value)
+    if text == "0":
+        return 0.0
+    found = _QUANTITY.fullmatch(text)
+    if found is None or found[2].lower() not in units:
+        raise ValueError(expected)
+    return float(found[1]) * units[found[2].lower()]
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _port(text: str, least: int) -> int:
+    port = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else -1
+    if not least <= port <= 65535:
+        raise ValueError(f"expected a port from {least} to 65535 after the last colon")
+    return port

@@ -1,0 +1,274 @@
+"""The settings: every key of config.yaml with its type, its bounds and its default.
+
+All of it is frozen. Durations are seconds, sizes are octets, domains are lower-case A-labels.
+What each key means to an operator stands in config.yaml.example.
+"""
+
+import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+)
+
+from mta.model.domain import TlsLevel
+
+from mta.config.quantities import (
+    Endpoint,
+    Network,
+    read_domain,
+    read_duration,
+    read_endpoint,
+    read_host,
+    read_nameserver,
+    read_network,
+    read_selector,
+    read_size,
+)
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):  # which Python takes for a number
+        raise ValueError("expected a whole number")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _not_postgresql(value: object) -> object:
+    if isinstance(value, str) and value.partition("://")[0] in ("postgresql", "postgres"):
+        raise ValueError("expected a folder (a spool in PostgreSQL is not in this version)")
+    return value
+
+
+def _a_floor(value: object) -> object:
+    if value == TlsLevel.NONE:  # a road may do without TLS; to demand that it does helps nobody
+        raise ValueError("expected opportunistic, required or verify")
+    return value
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """A relative path, seen from the folder that the validation's context names."""
+    return Path((info.context or {}).get("folder", "")) / path.expanduser()
+
+
+def _default_hostname() -> str:
+    for name in (socket.getfqdn(), socket.gethostname()):
+        try:
+            return read_domain(name)
+        except ValueError:
+            continue
+    return "localhost"
+
+
+Domain = Annotated[str, BeforeValidator(read_domain)]
+FilePath = Annotated[Path, AfterValidator(_anchored)]
+Text = Annotated[str, Field(min_length=1)]
+Whole = Annotated[int, BeforeValidator(_not_a_boolean)]
+Count = Annotated[Whole, Field(ge=1)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+DurationOrZero = Annotated[float, BeforeValidator(read_duration)]
+Duration = Annotated[DurationOrZero, Field(gt=0)]
+SizeOrZero = Annotated[int, BeforeValidator(read_size)]
+Size = Annotated[SizeOrZero, Field(ge=512)]  # the least for a command, RFC 5321 §4.5.3.1.4
+
+
+class ListenerTls(StrEnum):
+    """What TLS a listener, or a smarthost, speaks."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"  # from the first byte, RFC 8314 §3
+
+
+class Auth(StrEnum):
+    """Whether a listener's clients log in."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class BareNewlines(StrEnum):
+    """What becomes of a message with CR or LF standing alone."""
+
+    NORMALISE = "normalise"
+    REFUSE = "refuse"
+
+
+class Mode(StrEnum):
+    """The road that mail takes."""
+
+    DIRECT = "direct"
+    SMARTHOST = "smarthost"
+    FALLBACK = "fallback"  # direct first, then the smarthost
+
+
+class EventStyle(StrEnum):
+    """How events are written."""
+
+    AUTO = "auto"  # for people on a terminal, JSON lines elsewhere
+    JSON = "json"
+    PEOPLE = "people"
+
+
+class Section(BaseModel):
+    """A group of keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+LOOPBACK = (read_network("127.0.0.0/8"), read_network("::1/128"))
+
+
+class Listen(Section):
+    """One listener."""
+
+    address: Annotated[Endpoint, BeforeValidator(read_endpoint)] = Endpoint("127.0.0.1", 8025)
+    tls: ListenerTls = ListenerTls.NONE
+    auth: Auth = Auth.NONE
+    networks: tuple[Annotated[Network, BeforeValidator(read_network)], ...] = LOOPBACK
+
+
+class Tls(Section):
+    """The listeners' certificate; both None: self-signed, made at the first start."""
+
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+
+class Limits(Section):
+    """What one client, one message and the whole of it may take."""
+
+    message_size: Size = 25 * MIB
+    recipients: Count = 1000
+    command_length: Size = 2 * KIB
+    line_length: Annotated[SizeOrZero, Field(ge=1000)] = 64 * KIB  # RFC 5321 §4.5.3.1.6
+    idle: Duration = 5 * MINUTE
+    errors: Count = 20
+    junk_commands: Count = 100
+    connections: Count = 1000
+    connections_per_client: Count = 500
+    buffer: Size = 256 * MIB
+    queue: Count = 1_000_000
+    disk_low: SizeOrZero = 64 * MIB
+    disk_high: SizeOrZero = 128 * MIB
+    inodes_low: Annotated[Whole, Field(ge=0)] = 1000
+    inodes_high: Annotated[Whole, Field(ge=0)] = 2000
+
+
+class Keep(Section):
+    """How long copies of what is settled are kept."""
+
+    sent: DurationOrZero = 0.0
+    failed: DurationOrZero = 7 * DAY
+
+
+class Smarthost(Section):
+    """Another server that carries our mail on."""
+
+    host: Annotated[str, BeforeValidator(read_host)]
+    port: Port = 587
+    tls: ListenerTls = ListenerTls.STARTTLS
+    verify: bool = True
+    username: Text | None = None
+    password: SecretStr | None = None
+    password_file: FilePath | None = None
+    plaintext_login: bool = False
+
+
+class Timeouts(Section):
+    """How long a peer may take, stage by stage (RFC 5321 §4.5.3.2)."""
+
+    connect: Duration = 30.0
+    greeting: Duration = 5 * MINUTE
+    command: Duration = 5 * MINUTE
+    data: Duration = 2 * MINUTE
+    block: Duration = 3 * MINUTE
+    final_dot: Duration = 10 * MINUTE
+
+
+class Delivery(Section):
+    """How mail is carried."""
+
+    mode: Mode = Mode.DIRECT
+    smarthost: Smarthost | None = None
+    port: Port = 25
+    private_addresses: bool = False
+    tls: Annotated[TlsLevel, BeforeValidator(_a_floor)] = TlsLevel.OPPORTUNISTIC
+    retry: tuple[Duration, ...] = (
+        MINUTE,
+        5 * MINUTE,
+        15 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        4 * HOUR,
+        8 * HOUR,
+    )
+    give_up_after: Duration = 5 * DAY
+    concurrency: Count = 100
+    per_destination: Count = 10
+    messages_per_connection: Count = 100
+    hosts_per_attempt: Count = 10
+    timeouts: Timeouts = Timeouts()
+
+
+class Dns(Section):
+    """Whom to ask for names; no nameservers: the system's."""
+
+    nameservers: tuple[Annotated[Endpoint, BeforeValidator(read_nameserver)], ...] = ()
+    timeout: Duration = 10.0
+
+
+class DkimKey(Section):
+    """One key that signs the mail of one domain and of those below it."""
+
+    domain: Domain
+    selector: Annotated[str, BeforeValidator(read_selector)]
+    key: FilePath
+
+
+class Admin(Section):
+    """The operator's own listener."""
+
+    address: Annotated[Endpoint, BeforeValidator(read_endpoint)] = Endpoint("127.0.0.1", 8026)
+
+
+class Log(Section):
+    """What is written and how."""
+
+    events: EventStyle = EventStyle.AUTO
+
+
+class Settings(Section):
+    """All settings, checked and frozen."""
+
+    hostname: Domain = Field(default_factory=_default_hostname)
+    spool: Annotated[FilePath, BeforeValidator(_not_postgresql)] = Field(
+        default=Path("spool"), validate_default=True
+    )
+    listen: tuple[Listen, ...] = (Listen(),)
+    tls: Tls = Tls()
+    users: FilePath | None = None
+    senders: tuple[Domain, ...] = ()
+    bare_newlines: BareNewlines = BareNewlines.NORMALISE
+    limits: Limits = Limits()
+    keep: Keep = Keep()
+    delivery: Delivery = Delivery()
+    dns: Dns = Dns()
+    dkim: tuple[DkimKey, ...] = ()
+    admin: Admin | None = None
+    log: Log = Log()
+    shutdown: DurationOrZero = 30.0
