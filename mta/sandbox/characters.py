@@ -106,13 +106,13 @@ CHARACTERS = (
     Character(
         "blocked.test",
         "refuses our address by policy",
-        (_delivered("blocked.test", road=Road.SMARTHOST),),
+        (_delivered("blocked.test", attempts=2, road=Road.SMARTHOST),),
         (Manners(at_sender="550 5.7.1 Blocked: your IP address is on a blocklist"),),
     ),
     Character(
         "dead.test",
         "no host of it answers",
-        (_delivered("dead.test", road=Road.SMARTHOST),),
+        (_delivered("dead.test", attempts=2, road=Road.SMARTHOST),),
         (None,),
     ),
     Character(

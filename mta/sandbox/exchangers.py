@@ -96,6 +96,7 @@ class Exchanger:
         self.hang_ups_left = manners.hangs_up
         self._tls = tls if manners.starttls is not Starttls.ABSENT else None
         self._folder = folder
+        self._kept = len(list(folder.glob("*.eml"))) if folder is not None else 0
         self._strangers: Counter[tuple[str | None, str]] = Counter()
         self._news = asyncio.Condition()
         self._protocols: list[_Protocol] = []
@@ -124,7 +125,8 @@ class Exchanger:
     async def keep(self, received: Received) -> None:
         """Take a message: on disk first, then in memory for those who wait."""
         if self._folder is not None:
-            _write(self._folder, len(self.mail) + 1, received)
+            self._kept += 1
+            _write(self._folder, self._kept, received)
         async with self._news:
             self.mail.append(received)
             self._news.notify_all()

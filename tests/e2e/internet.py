@@ -1,0 +1,69 @@
+"""The sandbox on a thread of its own, for tests that are not async."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from mta.sandbox.characters import CHARACTERS, Character
+from mta.sandbox.exchangers import Exchanger, Received
+from mta.sandbox.world import World
+
+T = TypeVar("T")
+
+
+class Internet:
+    """A world that runs while this is entered; what it asks of the world, it asks in its thread."""
+
+    def __init__(self, folder: Path, characters: Sequence[Character] = CHARACTERS) -> None:
+        self.world = World(folder, characters)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="internet")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._do(self.world.__aenter__(), 20)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._do(self.world.__aexit__(kind, error, trace), 20)
+        finally:
+            self._end()
+
+    def exchanger(self, domain: str) -> Exchanger:
+        """The first of a domain's exchangers that answers."""
+        return self.world.exchangers[domain][0]
+
+    def mail(self, domain: str, count: int = 1, within: float = 30.0) -> list[Received]:
+        """Wait until the domain's exchanger has taken `count` messages; gives all it has."""
+        there = self.exchanger(domain)
+        try:
+            return self._do(there.until(count), within)
+        except TimeoutError:
+            raise AssertionError(
+                f"{domain} has {len(there.mail)} messages after {within} s, not {count}"
+            ) from None
+
+    def _do(self, what: Coroutine[Any, Any, T], within: float) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(within):
+                return await what
+
+        return asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -1,0 +1,152 @@
+"""The real server: `mta serve` as a child process, its events read as they are written."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import yaml
+
+Event = dict[str, Any]  # JSON, as operators read it
+
+READY = re.compile(r"127\.0\.0\.1:(\d+)")  # in the line that says where it listens
+
+
+class ServerProcess:
+    """`mta serve` with a configuration file, from its start to its end; it can start again.
+
+    `events` are the JSON lines of its standard output, `log` all other lines of both streams.
+    Every wait has a limit in seconds, and a wait in vain fails with what the process said.
+    """
+
+    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+        self.settings = settings
+        self.config = folder / "config.yaml"
+        self.events: list[Event] = []
+        self.log: list[str] = []
+        self.port = 0
+        self._news = threading.Condition()
+        self._child: subprocess.Popen[str] | None = None
+        self._readers: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self.kill()
+
+    def start(self, within: float = 20.0) -> None:
+        """Write the configuration, start, and wait until it listens."""
+        self.write_settings()
+        self.port = 0
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "mta", "serve", "--config", str(self.config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=self.config.parent,
+        )
+        assert self._child.stdout is not None
+        assert self._child.stderr is not None
+        self._readers = [self._reader(self._child.stdout), self._reader(self._child.stderr)]
+        self._wait(lambda: self.port != 0, within, "to listen")
+
+    def write_settings(self) -> None:
+        """Put the settings where the process reads them, at its start and at SIGHUP."""
+        self.config.write_text(yaml.safe_dump(self.settings))
+
+    def reload(self) -> None:
+        """Write the settings anew, and ask for them to be read."""
+        self.write_settings()
+        self._running.send_signal(signal.SIGHUP)
+
+    def stop(self, within: float = 20.0) -> int:
+        """Ask for an end in good order; gives the exit status."""
+        self._running.terminate()
+        return self.ended(within)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._running.kill()
+        self.ended()
+
+    def ended(self, within: float = 20.0) -> int:
+        """Wait for the end; gives the exit status."""
+        status = self._running.wait(within)
+        for reader in self._readers:
+            reader.join(within)
+        return status
+
+    def event(self, within: float = 30.0, **facts: object) -> Event:
+        """Wait for an event with these facts, as in event(kind="failed", attempts=2)."""
+        return self.events_with(1, within, **facts)[0]
+
+    def events_with(self, count: int, within: float = 30.0, **facts: object) -> list[Event]:
+        """Wait until there are `count` events with these facts; gives all of them."""
+        self._wait(lambda: len(self._found(facts)) >= count, within, f"{count} events of {facts}")
+        return self._found(facts)
+
+    def says(self, pattern: str, within: float = 20.0) -> str:
+        """Wait for a line of the log in which this regular expression is found."""
+        self._wait(lambda: self._lines(pattern) != [], within, f"a line like {pattern}")
+        return self._lines(pattern)[0]
+
+    @property
+    def _running(self) -> "subprocess.Popen[str]":
+        assert self._child is not None, "it was never started"
+        return self._child
+
+    def _found(self, facts: dict[str, object]) -> list[Event]:
+        return [event for event in self.events if facts.items() <= event.items()]
+
+    def _lines(self, pattern: str) -> list[str]:
+        return [line for line in self.log if re.search(pattern, line)]
+
+    def _wait(self, is_so: Callable[[], bool], within: float, what: str) -> None:
+        with self._news:
+            self._news.wait_for(lambda: is_so() or not self._is_heard(), within)
+            if not is_so():
+                said = "\n".join([*self.log[-50:], *map(str, self.events[-50:])])
+                raise AssertionError(
+                    f"waited in vain for {what}, at most {within} s; it said:\n{said}"
+                )
+
+    def _is_heard(self) -> bool:
+        return any(reader.is_alive() for reader in self._readers)
+
+    def _reader(self, stream: IO[str]) -> threading.Thread:
+        reader = threading.Thread(target=self._read, args=[stream], daemon=True)
+        reader.start()
+        return reader
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                with self._news:
+                    self._take(line.rstrip("\n"))
+                    self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def _take(self, line: str) -> None:
+        if line.startswith("{"):
+            self.events.append(json.loads(line))
+            return
+        self.log.append(line)
+        ready = READY.search(line)
+        if ready is not None and self.port == 0:
+            self.port = int(ready[1])
