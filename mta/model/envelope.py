@@ -118,6 +118,19 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Consignment:
+    """The recipients of one message that wait for one destination, due at the same moment.
+
+    `places` are theirs in `envelope.recipients`. `due_at` is in Unix seconds.
+    """
+
+    envelope: Envelope
+    destination: Destination
+    places: tuple[int, ...]
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """One SMTP transaction to be: one message for some of its recipients."""
 

@@ -1,0 +1,102 @@
+"""How an attempt's outcome moves a recipient on: the state machine of delivery."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
+from mta.model.outcome import Outcome, Verdict
+
+from mta.rules.fallback import Reason, reason_to_fall_back
+from mta.rules.retry import RetryPlan, next_attempt
+
+
+class Mode(StrEnum):
+    """Which roads mail may take."""
+
+    DIRECT = "direct"
+    SMARTHOST = "smarthost"
+    FALLBACK = "fallback"  # direct first, then the smarthost
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A recipient after an attempt, and the reason where it changed its road."""
+
+    recipient: Recipient
+    rerouted: Reason | None = None
+
+
+def after_attempt(
+    recipient: Recipient,
+    outcome: Outcome,
+    *,
+    road: Road,
+    mode: Mode,
+    plan: RetryPlan,
+    accepted_at: float,
+    now: float,
+    chance: float,
+) -> Step:
+    """Where a recipient stands after `outcome` on `road`."""
+    tried = replace(
+        recipient,
+        attempts=recipient.attempts + 1,
+        road=road,
+        may_have_arrived=recipient.may_have_arrived or outcome.may_have_arrived,
+        last=outcome,
+    )
+    if outcome.verdict is Verdict.DELIVERED:
+        return Step(replace(tried, state=State.DELIVERED))
+    if mode is Mode.FALLBACK and road is Road.DIRECT and not tried.may_have_arrived:
+        reason = reason_to_fall_back(outcome)
+        if reason is not None:
+            return Step(replace(tried, road=Road.SMARTHOST, next_at=now), reason)
+    if outcome.verdict is Verdict.FAILED:
+        return Step(replace(tried, state=State.FAILED))
+    next_at = next_attempt(
+        plan,
+        attempts=tried.attempts,
+        accepted_at=accepted_at,
+        now=now,
+        chance=chance,
+        may_have_arrived=outcome.may_have_arrived,
+    )
+    if next_at is None:
+        return Step(replace(tried, state=State.FAILED))
+    return Step(replace(tried, next_at=next_at))
+
+
+def suspended(
+    recipient: Recipient,
+    outcome: Outcome,
+    *,
+    until: float,
+    plan: RetryPlan,
+    accepted_at: float,
+    now: float,
+) -> Step:
+    """A recipient whose destination is shut: put off without a try, or given up in time."""
+    put_off = replace(recipient, last=outcome, next_at=until)
+    if now >= accepted_at + plan.give_up_after:
+        return Step(replace(put_off, state=State.FAILED))
+    return Step(put_off)
+
+
+def road_of(recipient: Recipient, mode: Mode) -> Road:
+    """The road that a recipient takes next; settings may have changed since it was stored."""
+    if mode is Mode.FALLBACK:
+        return recipient.road
+    return Road.SMARTHOST if mode is Mode.SMARTHOST else Road.DIRECT
+
+
+def consignments(envelope: Envelope, mode: Mode) -> Iterator[Consignment]:
+    """What waits of a message, split by destination and by when it is due."""
+    groups: dict[tuple[Destination, float], list[int]] = {}
+    for place, recipient in enumerate(envelope.recipients):
+        if recipient.state is State.WAITING:
+            road = road_of(recipient, mode)
+            domain = recipient.address.domain if road is Road.DIRECT else ""
+            groups.setdefault((Destination(road, domain), recipient.next_at), []).append(place)
+    for (destination, due_at), places in groups.items():
+        yield Consignment(envelope, destination, tuple(places), due_at)

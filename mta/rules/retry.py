@@ -1,0 +1,41 @@
+"""When to try again, and when to stop (RFC 5321 §4.5.4.1)."""
+
+from dataclasses import dataclass
+
+JITTER = 0.1  # part of a delay by which it varies, so that what failed together returns apart
+AMBIGUOUS_DELAY = 600.0  # seconds a peer may still be busy with a message it took, RFC 1047
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlan:
+    """`delays` between attempts, the last one again and again, until `give_up_after`; seconds."""
+
+    delays: tuple[float, ...]
+    give_up_after: float
+
+    def delay_after(self, attempts: int) -> float:
+        """Seconds to wait after this many attempts, without jitter."""
+        return self.delays[min(attempts, len(self.delays)) - 1]
+
+
+def next_attempt(
+    plan: RetryPlan,
+    *,
+    attempts: int,
+    accepted_at: float,
+    now: float,
+    chance: float,
+    may_have_arrived: bool = False,
+) -> float | None:
+    """When to try again after `attempts` tries; None when the time has come to give up.
+
+    The last attempt falls on the end of the plan, so that no message fails untried for hours.
+    `chance` (0 to 1) places the delay within its jitter.
+    """
+    ends_at = accepted_at + plan.give_up_after
+    if now >= ends_at:
+        return None
+    delay = plan.delay_after(attempts) * (1 - JITTER + 2 * JITTER * chance)
+    if may_have_arrived:
+        delay = max(delay, AMBIGUOUS_DELAY)
+    return min(now + delay, ends_at)
