@@ -1,0 +1,158 @@
+"""SMTP commands as they come on the wire: strictly read, each mistake with its reply.
+
+Everything here is text of a stranger. What passes is free of controls, bounded by the length
+of a command line, and in UTF-8 (RFC 6531 §3.2).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from mta.model.address import Address, AddressError, parse_address
+from mta.model.outcome import Reply
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_PATH = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^"<> ])*)>')
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?")
+_HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+
+# The shape of each parameter's value, and how to say so.
+_MAIL_PARAMETERS = MappingProxyType(
+    {
+        "SIZE": (re.compile(r"[0-9]{1,20}"), "SIZE=octets"),  # RFC 1870 §3
+        "BODY": (re.compile(r"(?i:7BIT|8BITMIME)"), "BODY=7BIT or BODY=8BITMIME"),  # RFC 6152 §2
+        "SMTPUTF8": (re.compile(""), "SMTPUTF8 without a value"),  # RFC 6531 §3.4
+    }
+)
+_UNKNOWN_PARAMETER = Reply(555, "Parameter not recognised", 5, 4)
+
+SENDER = 7  # the detail of X.1.7, bad sender's mailbox address syntax (RFC 3463 §3.2)
+RECIPIENT = 3  # the detail of X.1.3, bad destination mailbox address syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line: its verb in capitals, and the rest without outer spaces."""
+
+    verb: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What MAIL says; `path` is the text between the angle brackets, `size` in octets or 0."""
+
+    path: str
+    size: int = 0
+    is_smtputf8: bool = False
+    has_parameters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """What RCPT says; `path` is the text between the angle brackets."""
+
+    path: str
+
+
+def parse_command(line: bytes) -> Command | Reply:
+    """Read a command line, without its CRLF; the reply says why it is none."""
+    if _CONTROL.search(line):
+        return Reply(500, "Expected a command without control characters", 5, 2)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return Reply(500, "Expected a command in UTF-8", 5, 2)
+    verb, _, argument = text.partition(" ")
+    if not (verb.isascii() and verb.isalpha()):
+        return Reply(500, "Expected a command", 5, 2)
+    return Command(verb.upper(), argument.strip(" "))
+
+
+def parse_helo(argument: str) -> str | Reply:
+    """Read what a client calls itself: a domain or an address literal (RFC 5321 §4.1.1.1).
+
+    Read loosely, since real hosts have real names, with underscores or without a domain; yet
+    it stands in a Received field later, so no character that could mean something there passes.
+    """
+    if _HELO.fullmatch(argument):
+        return argument
+    return Reply(501, "Expected the client's domain or address literal", 5, 4)
+
+
+def parse_mail(argument: str) -> Mail | Reply:
+    """Read the argument of MAIL: FROM:<path> and parameters (RFC 5321 §4.1.1.2)."""
+    read = _parse_path_and_parameters("FROM:", argument)
+    if isinstance(read, Reply):
+        return read
+    path, parameters = read
+    for name, value in parameters.items():
+        if name not in _MAIL_PARAMETERS:
+            return _UNKNOWN_PARAMETER
+        shape, expected = _MAIL_PARAMETERS[name]
+        if not shape.fullmatch(value or ""):
+            return Reply(501, f"Expected {expected}", 5, 4)
+    return Mail(
+        path,
+        size=int(parameters.get("SIZE") or 0),
+        is_smtputf8="SMTPUTF8" in parameters,
+        has_parameters=bool(parameters),
+    )
+
+
+def parse_rcpt(argument: str) -> Rcpt | Reply:
+    """Read the argument of RCPT: TO:<path> and parameters (RFC 5321 §4.1.1.3)."""
+    read = _parse_path_and_parameters("TO:", argument)
+    if isinstance(read, Reply):
+        return read
+    path, parameters = read
+    return _UNKNOWN_PARAMETER if parameters else Rcpt(path)
+
+
+def address_in(
+    path: str, detail: int, *, is_smtputf8: bool, to_ascii: Callable[[str], str]
+) -> Address | Reply:
+    """Read the mailbox in a path that is not empty; `detail` is SENDER or RECIPIENT.
+
+    A source route is refused: nobody has had a use for one since 1989, and reading a path other
+    than the next server does is how mail is let through that should not be (RFC 5321 §3.6.1).
+    """
+    if path.startswith("@"):
+        return Reply(553, "Expected a mailbox, not a source route", 1, detail)
+    if not (path.isascii() or is_smtputf8):
+        return Reply(553, "An address that is not ASCII needs SMTPUTF8", 6, 7)
+    try:
+        return parse_address(path, to_ascii)
+    except AddressError as error:
+        return Reply(553, str(error), 1, detail)
+
+
+def _parse_path_and_parameters(
+    keyword: str, argument: str
+) -> tuple[str, Mapping[str, str | None]] | Reply:
+    shape = Reply(501, f"Expected {keyword}<address>, and parameters if any", 5, 4)
+    if argument[: len(keyword)].upper() != keyword:
+        return shape
+    found = _PATH.match(argument, len(keyword))  # a space after the colon is wrong, and common
+    if found is None:
+        return shape
+    rest = argument[found.end() :]
+    if rest and not rest.startswith(" "):
+        return shape
+    parameters = _parse_parameters([word for word in rest.split(" ") if word])
+    return parameters if isinstance(parameters, Reply) else (found[1], parameters)
+
+
+def _parse_parameters(words: list[str]) -> Mapping[str, str | None] | Reply:
+    """Names in capitals, values as they were written; None for a name that stands alone."""
+    parameters: dict[str, str | None] = {}
+    for word in words:
+        found = _PARAMETER.fullmatch(word)
+        if found is None:
+            return Reply(501, "Expected parameters like NAME or NAME=value", 5, 4)
+        name = found[1].upper()
+        if name in parameters:
+            return Reply(501, f"Expected {name[:40]} once", 5, 4)
+        parameters[name] = found[2]
+    return parameters

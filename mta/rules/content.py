@@ -1,0 +1,132 @@
+"""The content of a message as it comes after DATA: where it ends, and what is stored of it.
+
+On the wire a line that begins with a dot carries one more (RFC 5321 §4.5.2), and CRLF.CRLF
+alone ends the content. What is stored is the plain text: dots taken back, every line ended by
+CRLF and by nothing else. So no later reader can see a line, or an end, where this one saw none,
+and putting the dots back gives something that reads the same.
+"""
+
+import re
+from enum import StrEnum
+
+from mta.model.outcome import Reply
+
+_END = b"\r\n.\r\n"
+_STUFFED = b"\r\n."
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+NUL = Reply(554, "The content holds a NUL", 6, 0)
+BARE_NEWLINE = Reply(554, "The content holds a bare CR or a bare LF", 6, 0)
+LINE_TOO_LONG = Reply(554, "The content holds a line that is too long", 6, 0)
+TOO_LARGE = Reply(552, "The message is too large", 3, 4)
+
+
+class BareNewlines(StrEnum):
+    """What to do with a CR without LF and an LF without CR."""
+
+    NORMALISE = "normalise"  # each becomes CRLF
+    REFUSE = "refuse"
+
+
+class ContentReader:
+    """Takes what follows DATA in pieces of any length, until the end of the content.
+
+    A line begins after a CRLF of the wire and nowhere else: a dot after a bare newline is text.
+    Once an objection stands, the rest is read and thrown away.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        line_length: int,
+        bare_newlines: BareNewlines = BareNewlines.NORMALISE,
+    ) -> None:
+        """`size` and `line_length` are limits in octets; a line's own CRLF does not count."""
+        self._size = size
+        self._line_length = line_length
+        self._bare_newlines = bare_newlines
+        # The CRLF that ended the DATA command may be the one before the dot (RFC 5321 §4.1.1.4),
+        # so the text begins with it; it is no part of the content.
+        self._text = bytearray()
+        self._tail = b"\r\n"
+        self._line = 0  # octets of the line that is not yet ended
+        self.seen = 0  # octets of the wire
+        self.objection: Reply | None = None
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the next octets: None, or what came after the end of the content."""
+        self.seen += len(data)
+        data = self._tail + data
+        end = data.find(_END)
+        if end < 0:
+            cut = _beginning_of_end(data)
+            self._tail = data[cut:]
+            self._take(data[:cut])
+            return None
+        self._tail = b""
+        self._take(data[: end + 2])
+        return data[end + len(_END) :]
+
+    def refuse(self, reply: Reply) -> None:
+        """Keep nothing, of what came or of what will come. The first objection stands."""
+        if self.objection is None:
+            self.objection = reply
+        self._text = bytearray()
+
+    @property
+    def held(self) -> int:
+        """How many octets are kept in memory."""
+        return len(self._text)
+
+    def content(self) -> bytes:
+        """The text: b"", or lines that each end in CRLF. Whole after the end, and unobjected."""
+        with memoryview(self._text) as view:
+            return bytes(view[2:])
+
+    def _take(self, wire: bytes) -> None:
+        """Append a piece that neither parts a CRLF nor parts it from a dot behind it."""
+        if self.objection is not None:
+            return
+        text = wire.replace(_STUFFED, b"\r\n")
+        if self._bare_newlines is BareNewlines.NORMALISE and _has_bare_newlines(text):
+            text = _BARE.sub(b"\r\n", text)
+        objection = self._objection_to(text)
+        if objection is None:
+            self._text += text
+        else:
+            self.refuse(objection)
+
+    def _objection_to(self, text: bytes) -> Reply | None:
+        if self._bare_newlines is BareNewlines.REFUSE and _has_bare_newlines(text):
+            return BARE_NEWLINE
+        if b"\0" in text:
+            return NUL
+        if self._has_long_line(text):
+            return LINE_TOO_LONG
+        return TOO_LARGE if len(self._text) + len(text) - 2 > self._size else None
+
+    def _has_long_line(self, text: bytes) -> bool:
+        """Look backwards from where each line must have ended at the latest: few, short looks."""
+        start = -self._line  # where the line began, before this piece
+        while len(text) - start > self._line_length:
+            newline = text.rfind(b"\r\n", max(start, 0), start + self._line_length + 2)
+            if newline < 0:
+                return True
+            start = newline + 2
+        newline = text.rfind(b"\n")
+        self._line = len(text) - newline - 1 if newline >= 0 else self._line + len(text)
+        return False
+
+
+def _beginning_of_end(data: bytes) -> int:
+    """Where a last part of `data` begins that may be the beginning of the end; or its length."""
+    for length in range(min(len(_END) - 1, len(data)), 0, -1):
+        if data.endswith(_END[:length]):
+            return len(data) - length
+    return len(data)
+
+
+def _has_bare_newlines(text: bytes) -> bool:
+    pairs = text.count(b"\r\n")
+    return text.count(b"\n") != pairs or text.count(b"\r") != pairs

@@ -1,0 +1,73 @@
+"""Whatever line comes, it is a command or has a reply, and nothing of it can break a line.
+
+Invariants: nothing is ever raised; what is read holds no control character; a reply is one line
+of printable ASCII.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mta.model.address import Address
+from mta.model.outcome import Reply
+
+from mta.rules.commands import (
+    SENDER,
+    Command,
+    Mail,
+    Rcpt,
+    address_in,
+    parse_command,
+    parse_helo,
+    parse_mail,
+    parse_rcpt,
+)
+
+WORDS = rb'MAIL RCPT EHLO FROM: TO: < > " \ @ . : SIZE= BODY= 7BIT SMTPUTF8 1 a [ ]'.split()
+PIECES = st.lists(
+    st.sampled_from([*WORDS, b" ", b"\xc3\xbc", b"\xe2\x80\xa8"]) | st.binary(max_size=4),
+    max_size=24,
+).map(b"".join)
+LINES = PIECES | PIECES.map(b"MAIL FROM:<".__add__) | PIECES.map(b"RCPT TO:<".__add__)
+
+
+def is_printable(reply: Reply) -> bool:
+    return reply.text.isascii() and reply.text.isprintable() and 500 <= reply.code < 600
+
+
+@given(LINES)
+def test_a_line_is_a_command_or_has_a_reply(line: bytes) -> None:
+    command = parse_command(line)
+
+    if isinstance(command, Reply):
+        assert is_printable(command)
+    else:
+        assert command.verb.isascii()
+        assert not any(character < " " for character in command.argument)
+
+
+@given(LINES)
+def test_an_argument_is_understood_or_has_a_reply(line: bytes) -> None:
+    command = parse_command(line)
+    if not isinstance(command, Command):
+        return
+
+    for read in (
+        parse_helo(command.argument),
+        parse_mail(command.argument),
+        parse_rcpt(command.argument),
+    ):
+        assert isinstance(read, str | Mail | Rcpt) or is_printable(read)
+
+
+@given(st.text(max_size=80) | st.text('ab.@"\\[]:<> ü', max_size=20), st.booleans())
+def test_a_path_is_a_mailbox_or_has_a_reply(path: str, is_smtputf8: bool) -> None:
+    def to_ascii(domain: str) -> str:
+        return domain.encode("idna").decode()
+
+    read = address_in(path, SENDER, is_smtputf8=is_smtputf8, to_ascii=to_ascii)
+
+    if isinstance(read, Address):
+        assert read.domain.isascii()
+        assert is_smtputf8 or read.is_ascii
+    else:
+        assert is_printable(read)

@@ -1,0 +1,151 @@
+"""Where a message's content ends, and what is stored of it."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from mta.model.outcome import Reply
+
+from mta.rules.content import (
+    BARE_NEWLINE,
+    LINE_TOO_LONG,
+    NUL,
+    TOO_LARGE,
+    BareNewlines,
+    ContentReader,
+)
+
+NORMALISE, REFUSE = BareNewlines.NORMALISE, BareNewlines.REFUSE
+
+
+def reader(
+    *, size: int = 10_000, line_length: int = 1_000, bare_newlines: BareNewlines = NORMALISE
+) -> ContentReader:
+    return ContentReader(size=size, line_length=line_length, bare_newlines=bare_newlines)
+
+
+def fed(target: ContentReader, pieces: Iterable[bytes]) -> bytes | None:
+    """What came after the end, where every piece is offered; None where there was no end."""
+    rest: bytes | None = None
+    for piece in pieces:
+        rest = target.feed(piece) if rest is None else rest + piece
+    return rest
+
+
+def ways(wire: bytes) -> list[list[bytes]]:
+    """The same octets whole, byte by byte, and parted once at every place."""
+    single = [wire[place : place + 1] for place in range(len(wire))]
+    return [[wire], single, *([wire[:cut], wire[cut:]] for cut in range(1, len(wire)))]
+
+
+STORED = [
+    (b".\r\n", b""),
+    (b"\r\n.\r\n", b"\r\n"),
+    (b"hello\r\n.\r\n", b"hello\r\n"),
+    (b"a\r\n\r\nb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    # Dots of the protocol
+    (b"..\r\n.\r\n", b".\r\n"),
+    (b"a\r\n..\r\n.\r\n", b"a\r\n.\r\n"),
+    (b"..a\r\n...b\r\n.c\r\n.\r\n", b".a\r\n..b\r\nc\r\n"),
+    (b"a.\r\n.\r\n", b"a.\r\n"),
+    (b"a..b\r\n.\r\n", b"a..b\r\n"),
+    # Bare newlines
+    (b"a\nb\r\n.\r\n", b"a\r\nb\r\n"),
+    (b"a\rb\r\n.\r\n", b"a\r\nb\r\n"),
+    (b"a\r\r\nb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    (b"a\n\nb\n\r\n.\r\n", b"a\r\n\r\nb\r\n\r\n"),
+    (b"a\n\rb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    # What is no end, in all its disguises
+    (b"a\n.\nb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
+    (b"a\n.\r\nb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
+    (b"a\r\n.\nb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    (b"a\r\n.\rb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    (b"a\r.\rb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
+    (b"a\r.\r\nb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
+    (b"a\r\r\n.\r\r\n.\r\n", b"a\r\n\r\n\r\n\r\n"),
+    (b".\nMAIL FROM:<>\r\n.\r\n", b"\r\nMAIL FROM:<>\r\n"),
+    (b".\r.\r\n.\r\n", b"\r\n.\r\n"),
+]
+
+
+@pytest.mark.parametrize(("wire", "content"), STORED)
+def test_the_content_is_the_text_between_data_and_the_lone_dot(wire: bytes, content: bytes) -> None:
+    for pieces in ways(wire + b"QUIT\r\n"):
+        target = reader()
+
+        rest = fed(target, pieces)
+
+        assert (rest, target.content(), target.objection) == (b"QUIT\r\n", content, None), pieces
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        *(b"", b".", b".\r", b".\n", b"..\r\n", b"a\r\n.\r", b"a\r\n.\n", b"a\n.\n", b"a\n.\r\n"),
+        *(b"a\r.\r", b"a\r.\r\n", b"a\r\n.\r\r", b"a\r\n.\r.\n", b"a\r\n. \r\n", b"a\r\n\0.\r\n"),
+    ],
+)
+def test_nothing_else_ends_the_content(wire: bytes) -> None:
+    for pieces in ways(wire):
+        assert fed(reader(), pieces) is None
+
+
+@pytest.mark.parametrize(
+    ("wire", "objection"),
+    [
+        (b"a\0b\r\n.\r\n", NUL),
+        (b"a" * 11 + b"\r\n.\r\n", LINE_TOO_LONG),
+        (b"a\r\n" + b"a" * 11 + b"\r\nb\r\n.\r\n", LINE_TOO_LONG),
+        (b"a\r\n" * 7 + b".\r\n", TOO_LARGE),
+    ],
+)
+def test_an_objection_stands_whatever_the_pieces(wire: bytes, objection: Reply) -> None:
+    for pieces in ways(wire + b"RSET\r\n"):
+        target = reader(size=20, line_length=10)
+
+        rest = fed(target, pieces)
+
+        assert (rest, target.objection) == (b"RSET\r\n", objection), pieces
+
+
+@pytest.mark.parametrize("wire", [b"a\nb\r\n", b"a\rb\r\n", b"\n", b"a\r\r\n", b".\n\r\n"])
+def test_bare_newlines_are_refused_where_the_setting_says_so(wire: bytes) -> None:
+    for pieces in ways(wire + b"\r\n.\r\n"):
+        target = reader(bare_newlines=REFUSE)
+
+        rest = fed(target, pieces)
+
+        assert (rest, target.objection) == (b"", BARE_NEWLINE), pieces
+
+
+def test_a_message_and_its_lines_may_be_just_as_large_as_the_limits() -> None:
+    wire = b"a" * 10 + b"\r\n" + b".." + b"b" * 9 + b"\r\n.\r\n"
+
+    for pieces in ways(wire):
+        target = reader(size=24, line_length=10)
+        fed(target, pieces)
+
+        assert target.objection is None
+        assert len(target.content()) == 24
+
+
+def test_a_refused_content_is_thrown_away_and_its_end_still_found() -> None:
+    target = reader(size=100)
+
+    rests = [target.feed(b"a" * 99 + b"\r\n") for _ in range(1_000)]
+    held = target.held
+    end = target.feed(b".\r\nRSET\r\n")
+
+    assert rests == [None] * 1_000
+    assert held == 0
+    assert end == b"RSET\r\n"
+    assert target.seen == 101_009
+
+
+def test_the_first_objection_stands() -> None:
+    target = reader()
+    target.feed(b"a\0")
+
+    target.refuse(TOO_LARGE)
+
+    assert target.objection == NUL
