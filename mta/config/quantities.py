@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import idna
-
 from mta.model.address import parse_domain
+
+from mta.edge.idn import to_ascii
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _OCTETS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -98,7 +98,7 @@ def read_host(value: object) -> str:
 def read_domain(value: object) -> str:
     """A domain name in lower-case A-labels, from these or from Unicode (IDNA 2008)."""
     try:
-        domain = parse_domain(str(value).removesuffix("."), _a_labels)
+        domain = parse_domain(str(value).removesuffix("."), to_ascii)
     except ValueError as error:
         raise ValueError("expected a domain such as example.com") from error
     if not isinstance(value, str) or domain.startswith("["):
@@ -111,10 +111,6 @@ def read_selector(value: object) -> str:
     if not isinstance(value, str) or not _SELECTOR.fullmatch(value):
         raise ValueError("expected a selector such as s1 (a number wants quotes)")
     return value.lower()
-
-
-def _a_labels(domain: str) -> str:
-    return idna.encode(domain, uts46=True).decode("ascii")
 
 
 def _quantity(value: object, units: Mapping[str, float], expected: str) -> float:

@@ -1,0 +1,167 @@
+"""Whose key signs a message, which fields it covers, and the form that is hashed (RFC 6376)."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mta.model.address import AddressError, parse_domain, refuse_unicode
+
+from mta.rules.headers import fields
+
+MAX_FROM = 16 * 1024  # octets of a From field that are looked at
+MAX_INSTANCES = 50  # fields of one name that are signed
+
+# Signed once more than they stand there, so that nobody can add another (RFC 6376 §8.15).
+OVERSIGNED = (
+    "from",
+    "to",
+    "cc",
+    "subject",
+    "date",
+    "message-id",
+    "reply-to",
+    "mime-version",
+    "content-type",
+)
+# Signed as often as they stand there: RFC 6376 §5.4.1, and RFC 8058 §4 for one-click.
+SIGNED = (
+    "sender",
+    "in-reply-to",
+    "references",
+    "content-transfer-encoding",
+    "content-id",
+    "content-description",
+    "resent-date",
+    "resent-from",
+    "resent-sender",
+    "resent-to",
+    "resent-cc",
+    "resent-message-id",
+    "list-id",
+    "list-help",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
+    "list-subscribe",
+    "list-post",
+    "list-owner",
+    "list-archive",
+    "auto-submitted",
+)
+
+_MARK = re.compile(r"\\.|.", re.DOTALL)
+_PIECE = re.compile(r"<[^<>]*>|\[[^\]]*\]|[^<>\[\],;:]+|.", re.DOTALL)
+_BLANKS = re.compile(rb"[\t ]+")
+_NOT_RELAXED = re.compile(rb"\t| [ \r]")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key at its place in the DNS: selector._domainkey.domain.
+
+    `sign` makes an RSASSA-PKCS1-v1_5 signature with SHA-256 of what it is given (RFC 6376
+    §3.3.1); it may be called from any thread.
+    """
+
+    domain: str
+    selector: str
+    sign: Callable[[bytes], bytes]
+
+
+def keys_for(domain: str, keys: Sequence[SigningKey]) -> tuple[SigningKey, ...]:
+    """The keys that sign for an author at `domain`: its own, or else its nearest parent's.
+
+    A parent of one label is no domain that anybody has: it is not asked.
+    """
+    labels = domain.split(".")
+    parents = [".".join(labels[start:]) for start in range(1, len(labels) - 1)]
+    for candidate in (domain, *parents):
+        found = tuple(key for key in keys if key.domain == candidate)
+        if found:
+            return found
+    return ()
+
+
+def fields_to_sign(names: Sequence[str]) -> list[str]:
+    """The names of the h= tag for a message with fields of these names, in lower case."""
+    signed = []
+    for name in (*OVERSIGNED, *SIGNED):
+        present = min(names.count(name), MAX_INSTANCES)
+        signed += [name] * (present + (name in OVERSIGNED))
+    return signed
+
+
+def relaxed_body(body: bytes) -> bytes:
+    """A CRLF body in its relaxed form (RFC 6376 §3.4.4), in time that grows with its length.
+
+    A last line without its CRLF gets it, as it does on the wire.
+    """
+    if not body.endswith(b"\r\n"):
+        body += b"\r\n"
+    if _NOT_RELAXED.search(body):
+        body = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n")
+    end = len(body)
+    while body.endswith(b"\r\n", 0, end):
+        end -= 2
+    return body[:end] + b"\r\n" if end > 0 else b""
+
+
+def author_domain(content: bytes, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
+    """The domain of the first mailbox in From, in lower-case A-labels; None where there is none.
+
+    `to_ascii` is that of `parse_domain`. Address literals have no domain.
+    """
+    for field in fields(content):
+        if field.name == b"from":
+            value = content[field.start : min(field.end, field.start + MAX_FROM)].partition(b":")[2]
+            return _first_domain(value.decode("utf-8", "replace"), to_ascii)
+    return None
+
+
+def _first_domain(text: str, to_ascii: Callable[[str], str]) -> str | None:
+    for mailbox in _mailboxes(_without_comments(text)):
+        _, at, domain = "".join(mailbox.split()).rpartition("@")
+        if not at or domain.startswith("["):
+            return None
+        try:
+            return parse_domain(domain, to_ascii)
+        except AddressError:
+            return None
+    return None
+
+
+def _mailboxes(text: str) -> Iterator[str]:
+    """Each mailbox of an address list without its name (RFC 5322 §3.4); groups are opened."""
+    words = ""
+    for piece in _PIECE.findall(text):
+        if piece.startswith("<") and piece != "<":
+            yield piece[1:-1]
+            words = ""
+        elif piece in (",", ";"):
+            if "@" in words:
+                yield words
+            words = ""
+        elif piece == ":":
+            words = ""  # what came before was the name of a group
+        else:
+            words += piece
+    if "@" in words:
+        yield words
+
+
+def _without_comments(text: str) -> str:
+    """`text` with "q" in place of each quoted string and nothing in place of each comment."""
+    kept = []
+    depth, is_quoted = 0, False
+    for mark in _MARK.findall(text):
+        if is_quoted:
+            is_quoted = mark != '"'
+        elif mark == "(":
+            depth += 1
+        elif depth:
+            depth -= mark == ")"
+        elif mark == '"':
+            is_quoted = True
+            kept.append("q")
+        else:
+            kept.append(mark)
+    return "".join(kept)
