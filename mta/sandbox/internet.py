@@ -1,4 +1,4 @@
-"""The sandbox on a thread of its own, for tests that are not async."""
+"""The sandbox on a thread of its own, for those who are not async."""
 
 import asyncio
 import threading
@@ -7,11 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import dns.exception
+import dns.resolver
+
 from mta.sandbox.characters import CHARACTERS, Character
-from mta.sandbox.exchangers import Exchanger, Received
+from mta.sandbox.exchangers import Exchanger, Received, SandboxError
 from mta.sandbox.world import World
 
 T = TypeVar("T")
+
+DNS_LIMIT = 5.0  # seconds
 
 
 class Internet:
@@ -52,9 +57,24 @@ class Internet:
         try:
             return self._do(there.until(count), within)
         except TimeoutError:
-            raise AssertionError(
+            raise SandboxError(
                 f"{domain} has {len(there.mail)} messages after {within} s, not {count}"
             ) from None
+
+    def received(self, domain: str) -> list[Received]:
+        """What the domain's exchangers have taken so far."""
+        return [mail for there in self.world.exchangers.get(domain, ()) for mail in there.mail]
+
+    def text_record(self, name: str) -> bytes | None:
+        """What a DNS query for the name's TXT record brings; None without one."""
+        resolver = dns.resolver.Resolver(configure=False)
+        nameserver, resolver.port = self.world.dns.address
+        resolver.nameservers = [nameserver]
+        try:
+            answer = resolver.resolve(name, "TXT", lifetime=DNS_LIMIT)
+        except dns.exception.DNSException:
+            return None
+        return b"".join(answer[0].strings)
 
     def _do(self, what: Coroutine[Any, Any, T], within: float) -> T:
         async def bounded() -> T:

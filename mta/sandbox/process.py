@@ -13,6 +13,8 @@ from typing import IO, Any, Self
 
 import yaml
 
+from mta.sandbox.exchangers import SandboxError
+
 Event = dict[str, Any]  # JSON, as operators read it
 
 READY = re.compile(r"127\.0\.0\.1:(\d+)")  # in the line that says where it listens
@@ -21,16 +23,23 @@ READY = re.compile(r"127\.0\.0\.1:(\d+)")  # in the line that says where it list
 class ServerProcess:
     """`mta serve` with a configuration file, from its start to its end; it can start again.
 
-    `events` are the JSON lines of its standard output, `log` all other lines of both streams.
-    Every wait has a limit in seconds, and a wait in vain fails with what the process said.
+    `events` are the JSON lines of its standard output, `log` all other lines of both streams;
+    `on_line` gets each of them. Every wait has a limit in seconds, and one in vain raises
+    SandboxError with what the process said.
     """
 
-    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        folder: Path,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.settings = settings
         self.config = folder / "config.yaml"
         self.events: list[Event] = []
         self.log: list[str] = []
         self.port = 0
+        self._on_line = on_line
         self._news = threading.Condition()
         self._child: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
@@ -52,13 +61,14 @@ class ServerProcess:
         """Write the configuration, start, and wait until it listens."""
         self.write_settings()
         self.port = 0
-        self._child = subprocess.Popen(
+        self._child = subprocess.Popen(  # noqa: S603 - our own Python, on a path of our making
             [sys.executable, "-m", "mta", "serve", "--config", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             cwd=self.config.parent,
+            process_group=0,  # Ctrl-C is for us: a second signal would end it without order
         )
         assert self._child.stdout is not None
         assert self._child.stderr is not None
@@ -121,7 +131,7 @@ class ServerProcess:
             self._news.wait_for(lambda: is_so() or not self._is_heard(), within)
             if not is_so():
                 said = "\n".join([*self.log[-50:], *map(str, self.events[-50:])])
-                raise AssertionError(
+                raise SandboxError(
                     f"waited in vain for {what}, at most {within} s; it said:\n{said}"
                 )
 
@@ -143,6 +153,7 @@ class ServerProcess:
             self._news.notify_all()
 
     def _take(self, line: str) -> None:
+        self._on_line(line)
         if line.startswith("{"):
             self.events.append(json.loads(line))
             return
