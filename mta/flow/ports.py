@@ -46,6 +46,9 @@ class Spool(Protocol):
         Raises SpoolError when that could not be written; the id is then forgotten all the same.
         """
 
+    def envelope(self, id: MessageId) -> Envelope:
+        """The envelope as it is now. Raises KeyError for an unknown or settled id."""
+
     def envelopes(self) -> Iterable[Envelope]:
         """All that is unsettled, oldest first."""
 

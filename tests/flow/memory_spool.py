@@ -47,6 +47,9 @@ class MemorySpool:
         self.kept.append(envelope)
         self._complain()
 
+    def envelope(self, id: MessageId) -> Envelope:
+        return self._envelopes[id]
+
     def envelopes(self) -> Iterable[Envelope]:
         return sorted(self._envelopes.values(), key=lambda envelope: envelope.accepted_at)
 

@@ -1,0 +1,181 @@
+"""One destination's mail, carried letter after letter, over one connection while it lasts."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from mta.model.domain import Host, TlsDemand
+from mta.model.envelope import Destination, Letter
+from mta.model.outcome import Outcome, Scope, Stage, Verdict
+
+from mta.rules.routing import (
+    Route,
+    conclusion,
+    literal_addresses,
+    literal_route,
+    route_for,
+    usable_addresses,
+)
+from mta.rules.tls import after_failed_handshake
+
+from mta.flow.ports import Chance, Connector, Lookup, Session
+
+RECIPIENTS_AT_ONCE = 100  # what every server must take in one transaction, RFC 5321 §4.5.3.1.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How one road is travelled: to `relay`, or to the domain's own exchangers if it is None."""
+
+    connector: Connector
+    demand: TlsDemand
+    port: int
+    relay: str | None = None
+    private_allowed: bool = False
+    hosts_per_attempt: int = 10
+
+
+class Courier:
+    """Delivers to one destination; holds the connection between one letter and the next."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        way: Way,
+        lookup: Lookup,
+        own_names: Collection[str],
+        chance: Chance,
+    ) -> None:
+        self._destination = destination
+        self._way = way
+        self._lookup = lookup
+        self._own_names = own_names
+        self._chance = chance
+        self._session: Session | None = None
+
+    async def deliver(self, letter: Letter) -> tuple[Outcome, ...]:
+        """Try once to bring a letter to its recipients; an outcome for each, in their order."""
+        outcomes: dict[int, Outcome] = {}
+        troubles: list[Outcome] = []
+        if self._session is not None:
+            # A kept connection that broke says little about the host: go there afresh.
+            await self._carry(letter, self._session, outcomes)
+        if len(outcomes) < len(letter.recipients):
+            async for reached in self._sessions():
+                if isinstance(reached, Outcome):
+                    troubles.append(reached)
+                    continue
+                troubles += await self._carry(letter, reached, outcomes)
+                if len(outcomes) == len(letter.recipients):
+                    break
+        if len(outcomes) < len(letter.recipients):
+            last = conclusion(troubles)
+            return tuple(outcomes.get(i, last) for i in range(len(letter.recipients)))
+        return tuple(outcomes[i] for i in range(len(letter.recipients)))
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _carry(
+        self, letter: Letter, session: Session, outcomes: dict[int, Outcome]
+    ) -> list[Outcome]:
+        """Send to all that have no outcome yet; gives the troubles to take to another host."""
+        troubles: list[Outcome] = []
+        while not troubles and (places := _without_outcome(letter, outcomes)):
+            part = replace(letter, recipients=tuple(letter.recipients[i] for i in places))
+            got = dict(zip(places, await session.send(part), strict=True))
+            outcomes |= _final_for_now(got)
+            troubles = [outcome for outcome in got.values() if _is_worth_another_host(outcome)]
+        self._session = session if session.is_usable else None
+        if self._session is None:
+            await session.close()
+        return troubles
+
+    async def _sessions(self) -> AsyncIterator[Session | Outcome]:
+        """Connections to the destination's hosts in order, or what kept us from each."""
+        tried = 0
+        async for found in self._hosts():
+            if isinstance(found, Outcome):
+                yield found
+                continue
+            if tried == self._way.hosts_per_attempt:
+                return
+            tried += 1
+            yield await self._open(found)
+
+    async def _open(self, host: Host) -> Session | Outcome:
+        reached = await self._way.connector.open(host, self._way.demand)
+        if isinstance(reached, Outcome) and reached.stage is Stage.TLS:
+            weaker = after_failed_handshake(self._way.demand)
+            if weaker is not None:
+                return await self._way.connector.open(host, weaker)
+        return reached
+
+    async def _hosts(self) -> AsyncIterator[Host | Outcome]:
+        route = await self._route()
+        if isinstance(route, Outcome):
+            yield route
+            return
+        for name in route.hosts:
+            addresses = await self._addresses(name, is_implicit=route.is_implicit)
+            if isinstance(addresses, Outcome):
+                yield addresses
+                continue
+            for address in addresses:
+                yield Host(name, address, self._way.port)
+
+    async def _route(self) -> Route | Outcome:
+        if self._way.relay is not None:
+            return Route((self._way.relay,))
+        domain = self._destination.domain
+        literal = literal_route(domain)
+        if literal is not None:
+            return literal
+        answer = await self._lookup.mx(domain)
+        return route_for(domain, answer, own_names=self._own_names, chance=self._chance)
+
+    async def _addresses(self, name: str, *, is_implicit: bool) -> tuple[str, ...] | Outcome:
+        answer = literal_addresses(name) or await self._lookup.addresses(name)
+        return usable_addresses(
+            name, answer, private_allowed=self._way.private_allowed, is_implicit=is_implicit
+        )
+
+
+def _without_outcome(letter: Letter, outcomes: Mapping[int, Outcome]) -> list[int]:
+    """The next recipients to send to, as many as one transaction may hold."""
+    left = (i for i in range(len(letter.recipients)) if i not in outcomes)
+    return list(islice(left, RECIPIENTS_AT_ONCE))
+
+
+def _is_worth_another_host(outcome: Outcome) -> bool:
+    return (
+        outcome.scope is Scope.HOST
+        and outcome.verdict is not Verdict.DELIVERED
+        and not outcome.may_have_arrived
+    )
+
+
+def _final_for_now(got: Mapping[int, Outcome]) -> dict[int, Outcome]:
+    """The outcomes that stand for this attempt.
+
+    Not those that another host may better; nor "too many recipients" while others of the same
+    transaction were taken: those go in the next one (RFC 5321 §4.5.3.1.10).
+    """
+    some_went = any(outcome.verdict is Verdict.DELIVERED for outcome in got.values())
+    return {
+        place: outcome
+        for place, outcome in got.items()
+        if not _is_worth_another_host(outcome) and not (some_went and _is_too_many(outcome))
+    }
+
+
+def _is_too_many(outcome: Outcome) -> bool:
+    return (
+        outcome.stage is Stage.RECIPIENT
+        and outcome.verdict is Verdict.DEFERRED
+        and outcome.reply.code in (452, 552)
+    )

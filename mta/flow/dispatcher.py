@@ -1,0 +1,247 @@
+"""Who goes when: what is due, lanes with room, fair between destinations.
+
+Each destination has a lane. Mail that is due waits in its lane, mail for later in one heap.
+`start_due` is one deterministic step; `run` is that step for ever. A trip is one task that
+carries a lane's mail over one connection while there is any.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+from mta.model.envelope import Consignment, Destination, Envelope, Letter
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.trouble import SpoolError
+
+from mta.rules.breaker import WHOLE, Breaker, after_outcomes
+from mta.rules.progress import consignments
+
+from mta.flow.courier import Courier
+from mta.flow.ports import Clock, Spool
+from mta.flow.settlement import Settlement
+
+log = logging.getLogger(__name__)
+
+MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
+AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much may be under way at once: connections in all, and to one destination."""
+
+    concurrency: int
+    per_destination: int
+    messages_per_connection: int
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One destination's mail that is due, and what is known of its reach."""
+
+    destination: Destination
+    ready: deque[Consignment] = field(default_factory=deque)
+    trips: int = 0
+    is_in_line: bool = False
+    breaker: Breaker = WHOLE
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is due or under way here."""
+        return not self.ready and not self.trips
+
+
+class Dispatcher:
+    """Starts trips for what is due, within the room there is."""
+
+    def __init__(
+        self,
+        *,
+        room: Room,
+        spool: Spool,
+        settlement: Settlement,
+        courier_to: Callable[[Destination], Courier],
+        clock: Clock,
+    ) -> None:
+        self.room = room
+        self._spool = spool
+        self._settlement = settlement
+        self._courier_to = courier_to
+        self._clock = clock
+        self._lanes: dict[Destination, Lane] = {}
+        self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
+        self._later: list[tuple[float, int, Consignment]] = []
+        self._order = count()  # ties in the heap fall to who came first
+        self._trips: set[asyncio.Task[None]] = set()
+        self._on_the_road: set[asyncio.Task[Any]] = set()
+        self._something_changed = asyncio.Event()
+        self._is_stopping = False
+
+    def enqueue(self, envelope: Envelope) -> None:
+        """Take on a message that the spool has just stored."""
+        self._schedule(consignments(envelope, self._settlement.terms.mode))
+
+    async def resume(self, envelopes: Iterable[Envelope]) -> None:
+        """Take on what an earlier life of ours left."""
+        for envelope in envelopes:
+            self._schedule(await self._settlement.resume(envelope))
+
+    async def run(self) -> None:
+        """Start what is due, whenever something is, until `stop`."""
+        while not self._is_stopping:
+            self._something_changed.clear()
+            self.start_due()
+            try:
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._something_changed.wait()
+            except TimeoutError:
+                continue
+
+    def start_due(self) -> None:
+        """Start every trip that is due and has room. Decides and starts; waits for nothing."""
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            self._make_ready(heapq.heappop(self._later)[2])
+        while self._turns and len(self._trips) < self.room.concurrency:
+            lane = self._turns.popleft()
+            lane.is_in_line = False
+            if self._may_travel(lane):  # since it came into line, other trips went on
+                self._start_trip(lane)
+
+    async def stop(self, limit: float) -> None:
+        """Start nothing more, and let what is under way end within `limit` seconds.
+
+        What has not ended then is cut off, except between a final dot and its reply; it is in
+        the spool, and the next start takes it up.
+        """
+        self._is_stopping = True
+        self._something_changed.set()
+        if self._trips:
+            await asyncio.wait(self._trips, timeout=limit)
+        for trip in self._on_the_road:
+            trip.cancel()  # but never one that is writing down what it brought
+        await asyncio.gather(*self._trips, return_exceptions=True)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or due."""
+        return not self._trips and not self._turns
+
+    def _schedule(self, waiting: Iterable[Consignment]) -> None:
+        for consignment in waiting:
+            heapq.heappush(self._later, (consignment.due_at, next(self._order), consignment))
+            self._something_changed.set()
+
+    def _seconds_to_next(self) -> float | None:
+        return max(0.0, self._later[0][0] - self._clock()) if self._later else None
+
+    def _make_ready(self, consignment: Consignment) -> None:
+        lane = self._lane_to(consignment.destination)
+        lane.ready.append(consignment)
+        self._give_turn(lane)
+
+    def _lane_to(self, destination: Destination) -> Lane:
+        lane = self._lanes.get(destination)
+        if lane is None:
+            if len(self._lanes) >= MAX_IDLE_LANES:
+                self._lanes = {d: lane for d, lane in self._lanes.items() if not lane.is_idle}
+            lane = self._lanes[destination] = Lane(destination)
+        return lane
+
+    def _give_turn(self, lane: Lane) -> None:
+        """Put a lane in line for one more trip, if it has mail for one and may have it."""
+        if not lane.is_in_line and self._may_travel(lane):
+            lane.is_in_line = True
+            self._turns.append(lane)
+
+    def _may_travel(self, lane: Lane) -> bool:
+        limit = 1 if lane.breaker.is_probing else self.room.per_destination
+        return bool(lane.ready) and lane.trips < limit
+
+    def _start_trip(self, lane: Lane) -> None:
+        lane.trips += 1
+        trip = asyncio.create_task(
+            self._trip(lane, lane.ready.popleft()), name=f"trip to {lane.destination}"
+        )
+        self._trips.add(trip)
+        trip.add_done_callback(self._ended)
+        self._give_turn(lane)
+
+    async def _trip(self, lane: Lane, first: Consignment) -> None:
+        """Carry a lane's mail over one connection, until there is none or others need the room."""
+        courier = self._courier_to(lane.destination)
+        carried = 0
+        consignment: Consignment | None = first
+        try:
+            while consignment is not None:
+                await self._carry(lane, courier, consignment)
+                carried += 1
+                consignment = self._next_of(lane, carried)
+        finally:
+            lane.trips -= 1
+            self._give_turn(lane)
+            await courier.close()
+
+    def _ended(self, trip: asyncio.Task[None]) -> None:
+        self._trips.remove(trip)
+        self._something_changed.set()  # there is room for another
+
+    def _next_of(self, lane: Lane, carried: int) -> Consignment | None:
+        others_wait = self._turns and len(self._trips) >= self.room.concurrency
+        if self._is_stopping or others_wait or carried >= self.room.messages_per_connection:
+            return None
+        return lane.ready.popleft() if lane.ready else None
+
+    async def _carry(self, lane: Lane, courier: Courier, consignment: Consignment) -> None:
+        try:
+            again = await self._attempt(lane, courier, consignment)
+        except Exception:
+            log.exception("%s: the attempt ended in a bug", consignment.envelope.id)
+            again = [replace(consignment, due_at=self._clock() + AFTER_A_BUG)]
+        self._schedule(again)
+
+    async def _attempt(
+        self, lane: Lane, courier: Courier, consignment: Consignment
+    ) -> list[Consignment]:
+        shut = lane.breaker.suspends(self._clock())
+        if shut is not None:
+            return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)
+        outcomes = await self._outcomes(courier, consignment)
+        plan = self._settlement.terms.plan
+        lane.breaker = after_outcomes(lane.breaker, outcomes, plan, self._clock())
+        self._give_turn(lane)  # a lane that is whole again has room for more trips
+        self._something_changed.set()
+        return await self._settlement.settle(consignment, outcomes)
+
+    async def _outcomes(self, courier: Courier, consignment: Consignment) -> Sequence[Outcome]:
+        envelope = consignment.envelope
+        try:
+            content = await self._spool.content(envelope.id)
+        except SpoolError as error:
+            return [_unreadable(error)] * len(consignment.places)
+        letter = Letter(
+            id=envelope.id,
+            sender=envelope.sender,
+            recipients=tuple(envelope.recipients[place].address for place in consignment.places),
+            content=content,
+            is_8bit=envelope.is_8bit,
+            needs_smtputf8=envelope.needs_smtputf8,
+        )
+        trip = asyncio.current_task()
+        assert trip is not None, "every attempt is made by a trip"
+        self._on_the_road.add(trip)
+        try:
+            return await courier.deliver(letter)
+        finally:
+            self._on_the_road.remove(trip)
+
+
+def _unreadable(error: SpoolError) -> Outcome:
+    log.error("%s", error)
+    reply = Reply(451, f"our spool cannot read the message: {error}", 3, 0)
+    return Outcome(Verdict.DEFERRED, reply, Stage.CONTENT, Scope.MESSAGE)

@@ -1,0 +1,158 @@
+"""The way in: judge a message, complete it, sign it, store it, and only then say 250."""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from mta.model.address import Address
+from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
+from mta.model.event import Event, Kind
+from mta.model.outcome import Reply
+from mta.model.trouble import SigningError, SpoolError
+
+from mta.rules.admission import objection_to_sender
+from mta.rules.headers import Passage, completed, header_of, objection_to_header
+from mta.rules.signing import author_domain
+
+from mta.flow.ports import Clock, EventLog, Signer, Spool
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Who we are and whose mail we take: `senders` are domains, empty for any."""
+
+    hostname: str
+    senders: Collection[str] = ()
+
+
+class Intake:
+    """Takes messages: from the doors after judging them, from ourselves without."""
+
+    def __init__(
+        self,
+        *,
+        house: House,
+        spool: Spool,
+        signer: Signer,
+        events: EventLog,
+        clock: Clock,
+        new_id: Callable[[], MessageId],
+        on_stored: Callable[[Envelope], None],
+    ) -> None:
+        self.house = house
+        self.signer = signer
+        self._spool = spool
+        self._events = events
+        self._clock = clock
+        self._new_id = new_id
+        self._on_stored = on_stored
+
+    def objection_to_sender(
+        self, sender: Address | None, size: int, client: Client
+    ) -> Reply | None:
+        """The refusal to MAIL; `size` is the announced one in octets, 0 if none was."""
+        full = self._spool.objection(size)
+        if full is not None:
+            return self._refused(Reply(452, full, 3, 1), sender, client)
+        objection = objection_to_sender(sender, self.house.senders)
+        return objection and self._refused(objection, sender, client)
+
+    def objection_to_recipient(
+        self, sender: Address | None, recipient: Address, client: Client
+    ) -> Reply | None:
+        """The refusal to RCPT: none, because who may connect and send may send anywhere."""
+        return None
+
+    async def accept(self, submission: Submission) -> Reply:
+        """Take a message from a door; the reply is the one to its final dot.
+
+        The message is ours from the moment that `Spool.add` returns (RFC 5321 §4.2.5); only
+        then is the reply a 250.
+        """
+        objection = objection_to_header(submission.content)
+        if objection is not None:
+            return self._refused(objection, submission.sender, submission.client)
+        id = self._new_id()
+        passage = Passage(id, self.house.hostname, submission.client, self._clock())
+        content = completed(submission.content, passage, submission.recipients)
+        try:
+            await self._store(id, submission, content)
+        except SpoolError as error:
+            log.error("%s: not stored: %s", id, error)
+            return self._refused(
+                Reply(452, "Cannot store the message now, try again later", 3, 1),
+                submission.sender,
+                submission.client,
+            )
+        return Reply(250, f"Queued as {id}")
+
+    async def enqueue(self, id: MessageId, submission: Submission) -> None:
+        """Take a message that needs no judging: our own. A repeat of its id changes nothing.
+
+        Once this returns, the message is on disk and will be delivered or given up, whatever
+        happens to us. Raises SpoolError.
+        """
+        await self._store(id, submission, submission.content)
+
+    async def _store(self, id: MessageId, submission: Submission, content: bytes) -> None:
+        signed = await self._signed(id, content)
+        envelope = _envelope(id, submission, signed, self._clock())
+        if not await self._spool.add(envelope, signed):
+            return
+        self._events.emit(_accepted(envelope, submission.client))
+        self._on_stored(envelope)
+
+    async def _signed(self, id: MessageId, content: bytes) -> bytes:
+        domain = author_domain(content)
+        signature = b""
+        why = "no author's domain in From"
+        if domain is not None:
+            why = f"no key for {domain}"
+            try:
+                signature = await self.signer.signature_fields(content, domain)
+            except SigningError as error:
+                why = str(error)
+        if not signature:
+            self._events.emit(Event(kind=Kind.UNSIGNED, at=self._clock(), id=id, text=why))
+        return signature + content
+
+    def _refused(self, reply: Reply, sender: Address | None, client: Client) -> Reply:
+        self._events.emit(
+            Event(
+                kind=Kind.REFUSED,
+                at=self._clock(),
+                sender=str(sender or ""),
+                client=client.address,
+                reply=reply,
+            )
+        )
+        return reply
+
+
+def _envelope(id: MessageId, submission: Submission, content: bytes, now: float) -> Envelope:
+    unique = dict.fromkeys(submission.recipients)  # named twice, delivered once
+    addresses = [*unique, *([submission.sender] if submission.sender else [])]
+    return Envelope(
+        id=id,
+        sender=submission.sender,
+        recipients=tuple(Recipient(address, next_at=now) for address in unique),
+        accepted_at=now,
+        size=len(content),
+        is_8bit=not content.isascii(),
+        needs_smtputf8=submission.is_smtputf8
+        and not (all(a.is_ascii for a in addresses) and header_of(content).isascii()),
+    )
+
+
+def _accepted(envelope: Envelope, client: Client) -> Event:
+    return Event(
+        kind=Kind.ACCEPTED,
+        at=envelope.accepted_at,
+        id=envelope.id,
+        sender=str(envelope.sender or ""),
+        recipients=len(envelope.recipients),
+        size=envelope.size,
+        client=client.address,
+    )

@@ -1,0 +1,298 @@
+"""The whole flow on fakes: a spool in memory, domains with manners, a clock that tests turn."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from itertools import count
+
+from mta.model.address import parse_address
+from mta.model.domain import Answer, Finding, Host, Mx, TlsDemand, TlsFacts, TlsLevel
+from mta.model.envelope import (
+    Client,
+    Destination,
+    Envelope,
+    Letter,
+    MessageId,
+    Road,
+    Submission,
+)
+from mta.model.event import Event, Kind
+from mta.model.outcome import Outcome, Reply, Stage, broken, judge
+from mta.model.trouble import SigningError
+
+from mta.rules.progress import Mode
+from mta.rules.retry import RetryPlan
+
+from mta.flow.courier import Courier, Way
+from mta.flow.dispatcher import Dispatcher, Room
+from mta.flow.intake import House as Identity
+from mta.flow.intake import Intake
+from mta.flow.ports import Connector, EventLog, Lookup, Session, Signer
+from mta.flow.settlement import Settlement, Terms
+
+from tests.flow.memory_spool import MemorySpool
+
+START = 1_800_000_000.0
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", is_verified=False)
+CLIENT = Client("127.0.0.1", "app", "ESMTP")
+PLAN = RetryPlan((MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 4 * HOUR, 8 * HOUR), 5 * DAY)
+
+OK = Reply(250, "OK")
+UNKNOWN = Reply(550, "no such user", 1, 1)
+LATER = Reply(451, "come again later", 7, 1)
+BLOCKED = Reply(550, "your address is on a blocklist", 7, 1)
+
+
+@dataclass
+class Peer:
+    """A mail exchanger's manners. `replies` holds what each RCPT for a local part hears in turn."""
+
+    replies: Mapping[str, list[Reply]] = field(default_factory=dict)
+    final: list[Reply | None] = field(default_factory=list)  # to each final dot; None: silence
+    greeting: Reply = OK
+    is_reachable: bool = True
+    breaks_tls: bool = False
+    recipients_at_once: int = 1000
+    gate: asyncio.Event | None = None  # deliveries wait for it
+    letters: list[Letter] = field(default_factory=list)
+    opened: list[TlsDemand] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    def reply_to(self, local: str) -> Reply:
+        waiting = self.replies.get(local, [])
+        return waiting.pop(0) if len(waiting) > 1 else waiting[0] if waiting else OK
+
+    def final_reply(self) -> Reply | None:
+        return self.final.pop(0) if self.final else OK
+
+
+class FakeSession:
+    def __init__(self, host: Host, peer: Peer, tls: TlsFacts | None) -> None:
+        self.host = host
+        self.tls = tls
+        self.is_usable = True
+        self._peer = peer
+
+    async def send(self, letter: Letter) -> tuple[Outcome, ...]:
+        self._peer.under_way += 1
+        self._peer.most_under_way = max(self._peer.most_under_way, self._peer.under_way)
+        try:
+            if self._peer.gate is not None:
+                await self._peer.gate.wait()
+            return tuple(self._outcomes(letter))
+        finally:
+            self._peer.under_way -= 1
+
+    async def close(self) -> None:
+        self.is_usable = False
+
+    def _outcomes(self, letter: Letter) -> Iterator[Outcome]:
+        replies = [self._peer.reply_to(recipient.local) for recipient in letter.recipients]
+        for place in range(self._peer.recipients_at_once, len(replies)):
+            replies[place] = Reply(452, "too many recipients", 5, 3)
+        taken = [
+            recipient for recipient, r in zip(letter.recipients, replies, strict=True) if r == OK
+        ]
+        final = self._peer.final_reply() if taken else None
+        if taken and final == OK:
+            pairs = zip(letter.recipients, replies, strict=True)
+            taken = tuple(recipient for recipient, reply in pairs if reply == OK)
+            self._peer.letters.append(replace(letter, recipients=taken))
+        for reply in replies:
+            if reply != OK:
+                yield judge(reply, Stage.RECIPIENT, self.host, self.tls)
+            elif final is None:
+                self.is_usable = False
+                yield broken(Stage.CONTENT, self.host, "silence", may_have_arrived=True)
+            else:
+                yield judge(final, Stage.CONTENT, self.host, self.tls)
+                self.is_usable = self.is_usable and final.code != 421
+
+
+class FakeWorld:
+    """The DNS and the hosts behind it, in one: domain "there.test" is served by "mx.there.test"."""
+
+    def __init__(self, peers: Mapping[str, Peer]) -> None:
+        self.peers = {f"mx.{domain}": peer for domain, peer in peers.items()}
+        self.mx_answers: dict[str, Answer[Mx]] = {}
+        self.queries: list[str] = []
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        self.queries.append(domain)
+        known = Answer(Finding.RECORDS, (Mx(10, f"mx.{domain}"),))
+        unknown: Answer[Mx] = Answer(Finding.NO_NAME)
+        return self.mx_answers.get(domain, known if f"mx.{domain}" in self.peers else unknown)
+
+    async def addresses(self, name: str) -> Answer[str]:
+        return (
+            Answer(Finding.RECORDS, ("192.0.2.1",))
+            if name in self.peers
+            else Answer(Finding.NO_NAME)
+        )
+
+    async def open(self, host: Host, demand: TlsDemand) -> FakeSession | Outcome:
+        peer = self.peers[host.name]
+        peer.opened.append(demand)
+        if not peer.is_reachable:
+            return broken(Stage.CONNECT, host, "connection refused", detail=1)
+        if peer.greeting != OK:
+            return judge(peer.greeting, Stage.GREETING, host)
+        if demand.level is TlsLevel.NONE:
+            return FakeSession(host, peer, None)
+        if peer.breaks_tls:
+            return broken(Stage.TLS, host, "handshake failed", subject=7, detail=5)
+        return FakeSession(host, peer, TLS)
+
+
+class FakeSigner:
+    """Signs everything from the domains that it has, and stumbles over one."""
+
+    def __init__(self, *domains: str, stumbles_over: str = "") -> None:
+        self._domains = domains
+        self._stumbles_over = stumbles_over
+
+    async def signature_fields(self, content: bytes, domain: str) -> bytes:
+        if domain == self._stumbles_over:
+            raise SigningError(f"cannot sign for {domain}")
+        return f"DKIM-Signature: d={domain}\r\n".encode() if domain in self._domains else b""
+
+
+class EventList(list[Event]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        self.append(event)
+        if event.kind is Kind.SETTLED:
+            self.settled.set()
+
+
+class House:
+    """A server without a world: submit, step, advance, look."""
+
+    def __init__(
+        self,
+        peers: Mapping[str, Peer] | None = None,
+        *,
+        mode: Mode = Mode.DIRECT,
+        plan: RetryPlan = PLAN,
+        room: Room | None = None,
+        signer: FakeSigner | None = None,
+        senders: tuple[str, ...] = (),
+        spool: MemorySpool | None = None,
+    ) -> None:
+        self.now = START
+        self.peers = dict(peers or {})
+        self.peers.setdefault("sender.test", Peer())
+        self.peers.setdefault("relay.test", Peer())  # served by mx.relay.test, the smarthost
+        self.world = FakeWorld(self.peers)
+        self.spool = spool or MemorySpool()
+        self.events = EventList()
+        numbers = count(1)
+        self.intake = Intake(
+            house=Identity("mta.test", senders),
+            spool=self.spool,
+            signer=signer or FakeSigner("sender.test", "mta.test"),
+            events=self.events,
+            clock=self.clock,
+            new_id=lambda: MessageId(f"m{next(numbers)}"),
+            on_stored=lambda envelope: self.dispatcher.enqueue(envelope),
+        )
+        self.settlement = Settlement(
+            terms=Terms(mode, plan),
+            spool=self.spool,
+            intake=self.intake,
+            events=self.events,
+            clock=self.clock,
+            chance=lambda: 0.5,
+        )
+        self.dispatcher = Dispatcher(
+            room=room or Room(concurrency=100, per_destination=10, messages_per_connection=100),
+            spool=self.spool,
+            settlement=self.settlement,
+            courier_to=self._courier_to,
+            clock=self.clock,
+        )
+        ports: tuple[Lookup, Connector, Signer, EventLog] = (
+            self.world,
+            self.world,
+            signer or FakeSigner(),
+            self.events,
+        )
+        assert ports  # the fakes keep the promises of the ports: mypy reads this line
+
+    def clock(self) -> float:
+        return self.now
+
+    def _courier_to(self, destination: Destination) -> Courier:
+        return Courier(
+            destination,
+            way=Way(
+                connector=self.world,
+                demand=TlsDemand(TlsLevel.OPPORTUNISTIC),
+                port=25,
+                relay="mx.relay.test" if destination.road is Road.SMARTHOST else None,
+                private_allowed=True,
+            ),
+            lookup=self.world,
+            own_names={"mta.test"},
+            chance=lambda: 0.5,
+        )
+
+    def message(
+        self, *recipients: str, sender: str | None = "ann@sender.test", content: bytes = b""
+    ) -> Submission:
+        return Submission(
+            sender=parse_address(sender) if sender else None,
+            recipients=tuple(parse_address(recipient) for recipient in recipients),
+            content=content or b"From: ann@sender.test\r\nSubject: hello\r\n\r\nBody\r\n",
+            client=CLIENT,
+        )
+
+    async def submit(self, *recipients: str, sender: str | None = "ann@sender.test") -> Reply:
+        return await self.intake.accept(self.message(*recipients, sender=sender))
+
+    async def step(self) -> None:
+        """Do all that is due now, and what comes of it, until nothing is due any more."""
+        async with asyncio.timeout(10):
+            self.dispatcher.start_due()
+            while not self.dispatcher.is_idle:
+                await asyncio.sleep(0)
+                self.dispatcher.start_due()
+
+    async def advance(self, seconds: float) -> None:
+        self.now += seconds
+        await self.step()
+
+    def kinds(self, recipient: str | None = None) -> list[Kind]:
+        return [
+            event.kind
+            for event in self.events
+            if recipient is None or str(event.recipient) == recipient
+        ]
+
+    def letters_to(self, domain: str) -> list[Letter]:
+        return self.peers[domain].letters
+
+    def queued(self) -> list[Envelope]:
+        return list(self.spool.envelopes())
+
+
+def story(test: Callable[[], Coroutine[object, object, None]]) -> Callable[[], None]:
+    """Run an asynchronous test to its end."""
+
+    @wraps(test)
+    def told() -> None:
+        asyncio.run(test())
+
+    return told
+
+
+def session_conforms(session: FakeSession) -> Session:
+    return session

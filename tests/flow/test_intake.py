@@ -1,0 +1,131 @@
+"""The way in: what is refused, what is added, and when a message is ours."""
+
+from mta.model.event import Kind
+from mta.model.trouble import SpoolError, SpoolFull
+
+from tests.flow.house import CLIENT, FakeSigner, House, story
+
+
+@story
+async def test_a_message_is_stored_before_it_is_acknowledged() -> None:
+    house = House()
+
+    reply = await house.submit("bob@there.test")
+
+    assert (reply.code, reply.status, reply.text) == (250, "2.0.0", "Queued as m1")
+    assert [envelope.id for envelope in house.queued()] == ["m1"]
+
+
+@story
+async def test_a_message_that_cannot_be_stored_is_not_acknowledged() -> None:
+    for trouble in (SpoolError("the disk is on fire"), SpoolFull("no room")):
+        house = House()
+        house.spool.trouble = trouble
+
+        reply = await house.submit("bob@there.test")
+
+        assert (reply.code, reply.status) == (452, "4.3.1")
+        assert house.queued() == []
+        assert house.kinds() == [Kind.REFUSED]
+
+
+@story
+async def test_a_full_spool_is_said_at_mail() -> None:
+    house = House()
+    house.spool.closed_because = "the disk is full"
+
+    objection = house.intake.objection_to_sender(None, 0, CLIENT)
+
+    assert objection is not None
+    assert str(objection) == "452 4.3.1 the disk is full"
+
+
+@story
+async def test_the_content_is_completed_and_signed_once_before_it_is_stored() -> None:
+    house = House()
+
+    await house.submit("bob@there.test")
+
+    content = await house.spool.content(house.queued()[0].id)
+    signature, received, date, message_id, *rest = content.split(b"\r\n")
+    assert signature == b"DKIM-Signature: d=sender.test"
+    assert received.startswith(b"Received: from app ([127.0.0.1])")
+    assert (date[:11], message_id[:4]) == (b"\tby mta.test"[:11], b"\tfor")
+    assert content.endswith(b"From: ann@sender.test\r\nSubject: hello\r\n\r\nBody\r\n")
+    assert house.queued()[0].size == len(content)
+    assert rest
+
+
+@story
+async def test_a_message_without_a_key_goes_unsigned_and_an_event_says_so() -> None:
+    house = House(signer=FakeSigner("elsewhere.test"))
+
+    reply = await house.submit("bob@there.test")
+
+    assert reply.code == 250
+    assert house.kinds() == [Kind.UNSIGNED, Kind.ACCEPTED]
+    assert house.events[0].text == "no key for sender.test"
+
+
+@story
+async def test_a_signer_in_trouble_costs_the_signature_and_not_the_message() -> None:
+    house = House(signer=FakeSigner("sender.test", stumbles_over="sender.test"))
+
+    reply = await house.submit("bob@there.test")
+
+    assert reply.code == 250
+    assert house.events[0].text == "cannot sign for sender.test"
+
+
+@story
+async def test_a_recipient_named_twice_is_one_recipient() -> None:
+    house = House()
+
+    await house.submit("bob@there.test", "carol@there.test", "bob@there.test")
+
+    addresses = [str(recipient.address) for recipient in house.queued()[0].recipients]
+    assert addresses == ["bob@there.test", "carol@there.test"]
+
+
+@story
+async def test_a_message_that_has_passed_too_many_hosts_is_in_a_loop() -> None:
+    house = House()
+    content = b"Received: from somewhere\r\n" * 51 + b"\r\nBody\r\n"
+
+    reply = await house.intake.accept(house.message("bob@there.test", content=content))
+
+    assert (reply.code, reply.status) == (554, "5.4.6")
+    assert house.queued() == []
+
+
+@story
+async def test_senders_of_other_domains_are_refused_where_ours_are_named() -> None:
+    house = House(senders=("sender.test",))
+    stranger = house.message("bob@there.test", sender="eve@else.test").sender
+
+    objection = house.intake.objection_to_sender(stranger, 0, CLIENT)
+
+    assert objection is not None
+    assert (objection.code, objection.status) == (550, "5.7.1")
+    assert house.kinds() == [Kind.REFUSED]
+
+
+@story
+async def test_only_what_needs_smtputf8_asks_for_it() -> None:
+    house = House()
+    plain = house.message("bob@there.test")
+    declared = house.message("bob@there.test")
+    unicode = house.message("bøb@there.test")
+
+    for submission, is_declared in ((plain, False), (declared, True), (unicode, True)):
+        await house.intake.accept(
+            type(submission)(
+                submission.sender,
+                submission.recipients,
+                submission.content,
+                submission.client,
+                is_smtputf8=is_declared,
+            )
+        )
+
+    assert [envelope.needs_smtputf8 for envelope in house.queued()] == [False, False, True]
