@@ -11,3 +11,7 @@ class SpoolFull(SpoolError):
 
 class SigningError(Exception):
     """A key could not be read or used; the message names the key and the cure."""
+
+
+class NoNameserver(Exception):
+    """There is no DNS server to ask; the message names the file and the cure."""

@@ -40,6 +40,7 @@ class Behaviour(StrEnum):
     SERVFAIL = "servfail"
     REFUSED = "refused"
     REFERRAL = "referral"  # lame: "ask somebody else"
+    ALIAS_ALONE = "alias alone"  # gives a CNAME, and does not follow it
     SILENCE = "silence"
     TRUNCATE = "truncate"  # over UDP; the whole answer over TCP
     GARBAGE = "garbage"  # octets that are no DNS message
@@ -171,6 +172,8 @@ class DnsServer:
             if records is None or records.cname is None or kind == RdataType.CNAME:
                 break
             response.answer.append(_rrset(name, "CNAME", (_absolute(records.cname),), records.ttl))
+            if records.behaviour is Behaviour.ALIAS_ALONE:
+                return
             name = dns.name.from_text(records.cname)
         else:
             return

@@ -109,6 +109,15 @@ def test_aliases_in_a_circle_end() -> None:
     assert set(answers(ask("round.test", "A"))) == {"again.test.", "round.test."}
 
 
+def test_an_alias_can_be_given_alone() -> None:
+    alone = Records(cname="mx1.there.test", behaviour=Behaviour.ALIAS_ALONE)
+
+    message = ask("alone.test", "A", zone=ZONE | {"alone.test": alone})
+
+    assert answers(message) == ["mx1.there.test."]
+    assert message.authority == []
+
+
 def test_a_long_text_is_published_in_strings() -> None:
     message = ask("s1._domainkey.there.test", "TXT", over=over_tcp)
 

@@ -1,0 +1,307 @@
+"""Asks the DNS, by way of dnspython.
+
+A name that does not exist and a name without records are facts; whatever else goes wrong, a
+failing, lame or silent server, is UNKNOWN and never read as "none". Answers are remembered for
+as long as their owner says, and queries that are under way are shared.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import dns.asyncbackend
+import dns.asyncresolver
+import dns.exception
+import dns.message
+import dns.name
+import dns.nameserver
+import dns.rcode
+import dns.resolver
+from dns.rdata import Rdata
+from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+
+from mta.model.domain import Answer, Finding, Mx
+from mta.model.trouble import NoNameserver
+
+T = TypeVar("T")
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+
+_EDNS_PAYLOAD = 1232  # octets: what passes every path unfragmented
+_MAX_TTL = 86_400.0  # seconds; a server may say 68 years
+_MAX_NEGATIVE_TTL = 900.0  # RFC 2308 §5 allows hours, but mended domains should be seen soon
+_MAX_RECORDS = 500  # of one answer
+_MAX_ALIASES = 8  # CNAMEs that we follow ourselves, where the server did not
+_MAX_TEXT = 300  # characters of an explanation
+
+
+class DnsLookup:
+    """Keeps the flow's promise `Lookup`, and finds texts.
+
+    `nameservers` are IP addresses with their ports; none means those of the system's
+    `resolv_conf`. `timeout` bounds a whole lookup, in seconds; `clock` gives Unix seconds;
+    at most `remembered` answers of each type are kept.
+    Names are absolute, no search domain is ever tried. Nothing that a server does raises.
+
+    Raises NoNameserver when there is no server to ask.
+    """
+
+    def __init__(
+        self,
+        nameservers: Sequence[tuple[str, int]] = (),
+        *,
+        timeout: float = 10.0,
+        clock: Callable[[], float],
+        resolv_conf: Path = RESOLV_CONF,
+        remembered: int = 10_000,
+    ) -> None:
+        servers = nameservers or _system_nameservers(resolv_conf)
+        query = _Query([_Server(address, port) for address, port in servers], timeout)
+        self._mx = _Records(RdataType.MX, _exchangers, query, clock, remembered)
+        self._a = _Records(RdataType.A, _addresses, query, clock, remembered)
+        self._aaaa = _Records(RdataType.AAAA, _addresses, query, clock, remembered)
+        self._txt = _Records(RdataType.TXT, _texts, query, clock, remembered)
+
+    async def mx(self, domain: str) -> Answer[Mx]:
+        """The MX records of a domain in lower-case A-labels."""
+        return await self._mx.of(domain)
+
+    async def addresses(self, name: str) -> Answer[str]:
+        """The IP addresses of a host, IPv6 and IPv4, in textual form.
+
+        RECORDS if either type has any; UNKNOWN if none was found and one type stayed unknown.
+        """
+        if name == "localhost" or name.endswith(".localhost"):
+            return Answer(Finding.RECORDS, ("::1", "127.0.0.1"))  # RFC 6761 §6.3: never asked for
+        return _together(await asyncio.gather(self._aaaa.of(name), self._a.of(name)))
+
+    async def txt(self, name: str) -> Answer[str]:
+        """The TXT records of a name, the strings of each joined; what is no UTF-8 is escaped."""
+        return await self._txt.of(name)
+
+
+def _together(answers: Sequence[Answer[str]]) -> Answer[str]:
+    records = tuple(record for answer in answers for record in answer.records)
+    if records:
+        return Answer(Finding.RECORDS, records)
+    by_finding = {answer.finding: answer for answer in answers}
+    # "No such name" counts only where all agree: some servers say it for want of one type.
+    weight = (Finding.UNKNOWN, Finding.NO_DATA, Finding.NO_NAME)
+    return next(by_finding[finding] for finding in weight if finding in by_finding)
+
+
+def _exchangers(records: Iterable[Rdata]) -> Iterator[Mx]:
+    return (
+        Mx(record.preference, _host(record.exchange))
+        for record in records
+        if isinstance(record, MX)
+    )
+
+
+def _addresses(records: Iterable[Rdata]) -> Iterator[str]:
+    return (record.address for record in records if isinstance(record, A | AAAA))
+
+
+def _texts(records: Iterable[Rdata]) -> Iterator[str]:
+    return (
+        b"".join(record.strings).decode("utf-8", "backslashreplace")
+        for record in records
+        if isinstance(record, TXT)
+    )
+
+
+def _host(name: dns.name.Name) -> str:
+    return "" if name == dns.name.root else name.to_text(omit_final_dot=True).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a query brought, and for how many seconds it holds."""
+
+    finding: Finding
+    records: tuple[Rdata, ...] = ()
+    text: str = ""
+    ttl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered(Generic[T]):
+    answer: Answer[T]
+    since: float
+    ttl: float
+
+    def holds_at(self, now: float) -> bool:
+        return 0 <= now - self.since < self.ttl  # and not for ever when the clock steps back
+
+
+class _Records(Generic[T]):
+    """The records of one type: remembered, and asked for once where many want them."""
+
+    def __init__(
+        self,
+        kind: RdataType,
+        read: Callable[[Iterable[Rdata]], Iterator[T]],
+        query: "_Query",
+        clock: Callable[[], float],
+        size: int,
+    ) -> None:
+        self._size = size
+        self._kind = kind
+        self._read = read
+        self._query = query
+        self._clock = clock
+        self._memory: OrderedDict[str, _Remembered[T]] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[Answer[T]]] = {}
+
+    async def of(self, name: str) -> Answer[T]:
+        remembered = self._memory.get(name)
+        if remembered is not None and remembered.holds_at(self._clock()):
+            self._memory.move_to_end(name)
+            return remembered.answer
+        # One who gives up must not take the answer from the others.
+        return await asyncio.shield(self._under_way.get(name) or self._start(name))
+
+    def _start(self, name: str) -> asyncio.Task[Answer[T]]:
+        task = asyncio.create_task(self._ask(name), name=f"lookup {self._kind.name} {name}")
+        self._under_way[name] = task
+        task.add_done_callback(lambda _: self._under_way.pop(name))
+        return task
+
+    async def _ask(self, name: str) -> Answer[T]:
+        found = await self._query.ask(name, self._kind)
+        records = tuple(islice(self._read(found.records), _MAX_RECORDS))
+        answer = Answer(found.finding, records, found.text)
+        self._remember(name, answer, found.ttl)
+        return answer
+
+    def _remember(self, name: str, answer: Answer[T], ttl: float) -> None:
+        if ttl <= 0:
+            return
+        self._memory[name] = _Remembered(answer, self._clock(), ttl)
+        self._memory.move_to_end(name)
+        if len(self._memory) > self._size:
+            self._memory.popitem(last=False)
+
+
+class _Query:
+    """Asks servers, one after the other, within a time limit in seconds."""
+
+    def __init__(self, servers: "Sequence[_Server]", timeout: float) -> None:
+        self._timeout = timeout
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
+        self._resolver.nameservers = list(servers)
+        self._resolver.use_edns(0, 0, _EDNS_PAYLOAD)
+
+    async def ask(self, name: str, kind: RdataType) -> _Found:
+        """Never raises."""
+        try:
+            absolute = dns.name.from_text(name)
+        except (dns.exception.DNSException, UnicodeError) as error:
+            return _Found(Finding.NO_NAME, text=f"no such name can be: {error}"[:_MAX_TEXT])
+        if absolute == dns.name.root:
+            return _Found(Finding.NO_NAME, text="no such name can be: it is empty")
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._follow(absolute, kind)
+        except TimeoutError:
+            return _Found(Finding.UNKNOWN, text=f"no answer within {self._timeout:g} s")
+        except dns.exception.DNSException as error:
+            return _Found(Finding.UNKNOWN, text=_explanation(error))
+
+    async def _follow(self, name: dns.name.Name, kind: RdataType) -> _Found:
+        """Ask for a name, and for what it is an alias of where the server did not say."""
+        ttl = _MAX_TTL
+        for _ in range(_MAX_ALIASES):
+            try:
+                answer = await self._resolver.resolve(
+                    name, kind, raise_on_no_answer=False, search=False, lifetime=self._timeout
+                )
+            except dns.resolver.NXDOMAIN as denial:
+                chain = denial.kwargs["responses"][name].resolve_chaining()
+                ttl = min(ttl, chain.minimum_ttl, _MAX_NEGATIVE_TTL)
+                return _Found(Finding.NO_NAME, text=f"{_host(name)} does not exist", ttl=ttl)
+            chain = answer.chaining_result
+            ttl = min(ttl, chain.minimum_ttl)
+            if answer.rrset is not None:
+                return _Found(Finding.RECORDS, tuple(answer.rrset), ttl=ttl)
+            if not chain.cnames or _has(answer.response, RdataType.SOA):
+                text = f"{_host(name)} has no {kind.name} records"
+                return _Found(Finding.NO_DATA, text=text, ttl=min(ttl, _MAX_NEGATIVE_TTL))
+            # An alias, and no proof that its end has nothing (RFC 2308 §2.2): perhaps a circle.
+            name = chain.canonical_name
+        return _Found(Finding.UNKNOWN, text="CNAME records go in a circle, or on for too long")
+
+
+class _Lame(dns.exception.FormError):
+    """Does not resolve for us."""
+
+
+class _Server(dns.nameserver.Do53Nameserver):
+    """A DNS server that is to resolve for us, whose "ask somebody else" is no answer."""
+
+    async def async_query(
+        self,
+        request: dns.message.QueryMessage,
+        timeout: float,
+        source: str | None,
+        source_port: int,
+        max_size: bool,
+        backend: dns.asyncbackend.Backend,  # type: ignore[name-defined]  # it is, not for mypy
+        one_rr_per_rrset: bool = False,
+        ignore_trailing: bool = False,
+    ) -> dns.message.Message:
+        response = await super().async_query(
+            request,
+            timeout,
+            source,
+            source_port,
+            max_size,
+            backend,
+            one_rr_per_rrset,
+            ignore_trailing,
+        )
+        if _is_referral(response):
+            raise _Lame  # on to the next server
+        return response
+
+
+def _is_referral(response: dns.message.Message) -> bool:
+    return (
+        response.rcode() == dns.rcode.NOERROR
+        and not response.answer
+        and _has(response, RdataType.NS)
+        and not _has(response, RdataType.SOA)
+    )
+
+
+def _has(response: dns.message.Message, kind: RdataType) -> bool:
+    return any(rrset.rdtype == kind for rrset in response.authority)
+
+
+def _explanation(error: dns.exception.DNSException) -> str:
+    """What each server did, in a line, as in "127.0.0.1@53: SERVFAIL"."""
+    each = (
+        f"{server.removeprefix('Do53:')}: {what}"
+        for server, _tcp, _port, what, _response in error.kwargs.get("errors", ())
+    )
+    return "; ".join(dict.fromkeys(each))[:_MAX_TEXT] or str(error)[:_MAX_TEXT]
+
+
+def _system_nameservers(resolv_conf: Path) -> list[tuple[str, int]]:
+    resolver = dns.resolver.Resolver(configure=False)
+    try:
+        resolver.read_resolv_conf(resolv_conf)
+    except (dns.resolver.NoResolverConfiguration, ValueError) as error:
+        raise NoNameserver(
+            f"expected nameserver lines in {resolv_conf}, got: {error}; "
+            "add one there, or name servers in dns.nameservers"
+        ) from error
+    return [(str(address), 53) for address in resolver.nameservers]
