@@ -1,0 +1,224 @@
+"""Opening a session: connect, greet, secure, log in."""
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiosmtplib.auth import auth_login_encode, auth_plain_encode
+
+from mta.model.address import literal_ip
+from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
+from mta.model.outcome import Outcome, Stage, broken
+
+from mta.edge.smtpclient.conversation import Conversation, Refused, Timeouts
+from mta.edge.smtpclient.offers import NO_OFFERS, offers_in
+from mta.edge.smtpclient.replies import RawReply
+from mta.edge.smtpclient.session import SmtpSession
+from mta.edge.smtpclient.wire import ConversationError, Wire
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are to a smarthost. In clear the password goes only where `allow_plaintext`."""
+
+    username: str
+    password: str = field(repr=False)
+    allow_plaintext: bool = False
+
+
+class SmtpConnector:
+    """Opens SMTP sessions. `hostname` is what we call ourselves in EHLO.
+
+    Certificates are checked against the system's trust store, or against the authorities in
+    `ca_file` alone. Raises OSError where that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        login: Login | None = None,
+        source_address: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._hostname = hostname
+        self._timeouts = timeouts
+        self._login = login
+        self._source_address = source_address
+        # Made once: loading a trust store takes longer than a delivery.
+        self._contexts = {level: _context(level, ca_file) for level in TlsLevel}
+
+    async def open(self, host: Host, demand: TlsDemand) -> SmtpSession | Outcome:
+        """Connect, greet, secure; the outcome is the reason why it could not be had.
+
+        Never raises for anything that the peer does.
+        """
+        try:
+            wire = await self._connect(host, replies=0 if demand.is_implicit else 1)
+        except TimeoutError:
+            text = f"no connection within {self._timeouts.connect:.3g} seconds"
+            return broken(Stage.CONNECT, host, text, detail=1)
+        except OSError as error:
+            return broken(Stage.CONNECT, host, _connect_reason(error), detail=1)
+        conversation = Conversation(wire, host, self._timeouts, Stage.CONNECT)
+        try:
+            await _Opening(conversation, self._hostname, self._login, self._contexts).open(demand)
+        except Refused as refused:
+            outcome = refused.outcome
+        except ConversationError as error:
+            outcome = conversation.breakdown(error)
+        except BaseException:
+            wire.abort()
+            raise
+        else:
+            return SmtpSession(conversation)
+        await wire.hang_up(self._timeouts.quit)
+        return outcome
+
+    async def _connect(self, host: Host, *, replies: int) -> Wire:
+        async with asyncio.timeout(self._timeouts.connect):
+            _, wire = await asyncio.get_running_loop().create_connection(
+                lambda: Wire(replies),
+                host.address,
+                host.port,
+                local_addr=(self._source_address, 0) if self._source_address else None,
+            )
+        return wire
+
+
+class _Opening:
+    """The steps from a connection to a session. They raise Refused and ConversationError."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        hostname: str,
+        login: Login | None,
+        contexts: dict[TlsLevel, ssl.SSLContext],
+    ) -> None:
+        self._talk = conversation
+        self._hostname = hostname.encode()
+        self._login = login
+        self._contexts = contexts
+
+    async def open(self, demand: TlsDemand) -> None:
+        if demand.is_implicit:
+            await self._secure(demand.level, replies=1)  # the greeting comes after the handshake
+        await self._greet()
+        await self._say_hello()
+        if not demand.is_implicit and await self._is_tls_agreed(demand.level):
+            await self._secure(demand.level, replies=0)
+            await self._say_hello()  # what was offered in clear counts no more, RFC 3207 §4.2
+        if self._login is not None:
+            await self._log_in(self._login)
+
+    async def _greet(self) -> None:
+        self._talk.stage = Stage.GREETING
+        reply = await self._talk.wire.reply(self._talk.timeouts.greeting)
+        if not reply.is_positive:
+            raise Refused(self._talk.refusal(reply))
+
+    async def _say_hello(self) -> None:
+        """EHLO, or HELO to a peer that does not know it (RFC 5321 §3.2)."""
+        self._talk.stage = Stage.HELLO
+        self._talk.offers = NO_OFFERS
+        limit = self._talk.timeouts.hello
+        reply = await self._talk.ask(b"EHLO " + self._hostname + b"\r\n", limit)
+        if reply.is_positive:
+            self._talk.offers = offers_in(reply)
+            return
+        refusal = self._talk.refusal(reply)
+        if reply.code < 500:
+            raise Refused(refusal)
+        try:
+            reply = await self._talk.ask(b"HELO " + self._hostname + b"\r\n", limit)
+        except ConversationError:  # it has said what it had to say, and closed
+            raise Refused(refusal) from None
+        if not reply.is_positive:
+            raise Refused(self._talk.refusal(reply))
+
+    async def _is_tls_agreed(self, level: TlsLevel) -> bool:
+        """Ask for TLS where it is wanted; False where the conversation goes on in clear."""
+        if level is TlsLevel.NONE:
+            return False
+        self._talk.stage = Stage.TLS
+        if self._talk.offers.has_starttls:
+            reply = await self._talk.ask(b"STARTTLS\r\n", self._talk.timeouts.hello)
+            if not reply.is_positive:
+                raise Refused(self._talk.refusal(reply))
+            return True
+        if level is not TlsLevel.OPPORTUNISTIC:
+            raise self._objection("TLS is required, and the host does not offer STARTTLS", 5)
+        return False
+
+    async def _secure(self, level: TlsLevel, *, replies: int) -> None:
+        self._talk.stage = Stage.TLS
+        version, cipher = await self._talk.wire.secure(
+            self._contexts[level],
+            literal_ip(self._talk.host.name) or self._talk.host.name,
+            self._talk.timeouts.handshake,
+            replies=replies,
+        )
+        self._talk.tls = TlsFacts(version, cipher, is_verified=level is TlsLevel.VERIFY)
+
+    async def _log_in(self, login: Login) -> None:
+        """AUTH PLAIN or LOGIN, as offered (RFC 4954)."""
+        self._talk.stage = Stage.LOGIN
+        if self._talk.tls is None and not login.allow_plaintext:
+            raise self._objection(
+                "not logging in: the connection is in clear and would show the password; "
+                "use TLS, or allow a login in clear",
+                11,
+            )
+        methods = self._talk.offers.login_methods
+        if "plain" in methods:
+            reply = await self._say_plain(login)
+        elif "login" in methods:
+            reply = await self._say_login(login)
+        else:
+            raise self._objection("not logging in: the host offers neither PLAIN nor LOGIN", 4)
+        if not reply.is_positive:
+            raise Refused(self._talk.refusal(reply))
+
+    async def _say_plain(self, login: Login) -> RawReply:
+        secret = auth_plain_encode(login.username, login.password)
+        return await self._talk.ask(b"AUTH PLAIN " + secret + b"\r\n", self._talk.timeouts.hello)
+
+    async def _say_login(self, login: Login) -> RawReply:
+        username, password = auth_login_encode(login.username, login.password)
+        reply = await self._talk.ask(b"AUTH LOGIN\r\n", self._talk.timeouts.hello)
+        for answer in (username, password):
+            if reply.is_go_ahead:
+                reply = await self._talk.ask(answer + b"\r\n", self._talk.timeouts.hello)
+        return reply
+
+    def _objection(self, text: str, detail: int) -> Refused:
+        """Our own refusal to go on: 4.7.x, security (RFC 3463 §3.8)."""
+        talk = self._talk
+        return Refused(broken(talk.stage, talk.host, text, subject=7, detail=detail, tls=talk.tls))
+
+
+def _context(level: TlsLevel, ca_file: Path | None) -> ssl.SSLContext:
+    """How to shake hands at a level; for NONE, where TLS is implicit, as for OPPORTUNISTIC."""
+    if level is TlsLevel.VERIFY:
+        context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # encryption without proof beats none, RFC 7435
+    if level is TlsLevel.REQUIRED:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _connect_reason(error: OSError) -> str:
+    # asyncio words its own text, with the address that stands in the outcome already.
+    if error.errno is None or error.errno < 0:
+        return str(error)
+    return os.strerror(error.errno)

@@ -1,0 +1,46 @@
+"""What a peer offers in its answer to EHLO (RFC 5321 §4.1.1.1)."""
+
+from dataclasses import dataclass
+
+from aiosmtplib.esmtp import parse_esmtp_extensions
+
+from mta.edge.smtpclient.replies import RawReply
+
+_SIZE_DIGITS = 20  # RFC 1870 §4
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The extensions that matter to us. `size_limit` is in octets, 0 where none was announced."""
+
+    has_starttls: bool = False
+    has_pipelining: bool = False
+    has_8bitmime: bool = False
+    has_smtputf8: bool = False
+    has_size: bool = False
+    size_limit: int = 0
+    login_methods: tuple[str, ...] = ()
+
+
+NO_OFFERS = Offers()  # what HELO brings
+
+
+def offers_in(reply: RawReply) -> Offers:
+    """Read the answer to EHLO. Whatever cannot be read is not offered."""
+    message = "\n".join(line.decode("ascii", "replace") for line in reply.lines)
+    extensions, login_methods = parse_esmtp_extensions(message)
+    return Offers(
+        has_starttls="starttls" in extensions,
+        has_pipelining="pipelining" in extensions,
+        has_8bitmime="8bitmime" in extensions,
+        has_smtputf8="smtputf8" in extensions,
+        has_size="size" in extensions,
+        size_limit=_size_limit(extensions.get("size", "")),
+        login_methods=tuple(login_methods),
+    )
+
+
+def _size_limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS:
+        return int(text)
+    return 0

@@ -1,0 +1,217 @@
+"""One letter over one conversation: MAIL, RCPT, DATA, and what became of each recipient."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from mta.model.envelope import Letter
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, judge
+
+from mta.edge.smtpclient.conversation import Conversation, Refused
+from mta.edge.smtpclient.offers import Offers
+from mta.edge.smtpclient.replies import RawReply
+from mta.edge.smtpclient.wire import ConversationError
+
+BLOCK = 64 * 1024  # octets of content that are written at once
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class Transaction:
+    """Carries a letter, once. Where the peer offers PIPELINING, its envelope is one write.
+
+    The steps below are the same with and without it; `_ask` is where they differ. With it the
+    later commands have been said when an earlier one is refused, and all replies must be heard.
+    """
+
+    def __init__(self, conversation: Conversation, letter: Letter) -> None:
+        self._talk = conversation
+        self._letter = letter
+        self._is_pipelined = conversation.offers.has_pipelining
+        self._is_complete = False  # the final dot was written: the peer may have the message
+        self._outcomes: list[Outcome | None] = [None] * len(letter.recipients)
+
+    async def outcomes(self) -> tuple[Outcome, ...]:
+        """Carry the letter; gives an outcome for each recipient, in their order."""
+        self._talk.stage = Stage.SENDER
+        try:
+            common = await self._common_outcome()
+        except Refused as refused:
+            common = refused.outcome
+        except ConversationError as error:
+            common = self._talk.breakdown(error, may_have_arrived=self._is_complete)
+        return tuple(common if own is None else own for own in self._outcomes)
+
+    async def _common_outcome(self) -> Outcome:
+        """What became of every recipient that was not refused by itself."""
+        reply = objection(self._letter, self._talk.offers)
+        if reply is not None:
+            return self._unfit(reply)
+        mail, *rcpts = envelope_commands(self._letter, self._talk.offers)
+        if self._is_pipelined:
+            self._talk.wire.say(b"".join((mail, *rcpts, b"DATA\r\n")), len(rcpts) + 2)
+        await self._offer_sender(mail)
+        await self._offer_recipients(rcpts)
+        await self._offer_content()
+        return await self._carry_content()
+
+    def _unfit(self, reply: Reply) -> Outcome:
+        # Another host may offer more, but what is too large is so for the whole destination.
+        scope = Scope.MESSAGE if reply.code == 552 else Scope.HOST
+        talk = self._talk
+        return Outcome(Verdict.FAILED, reply, talk.stage, scope, talk.host, tls=talk.tls)
+
+    async def _ask(self, command: bytes, limit: float) -> RawReply:
+        if self._is_pipelined:  # it has been said already
+            return await self._talk.wire.reply(limit)
+        return await self._talk.ask(command, limit)
+
+    async def _offer_sender(self, mail: bytes) -> None:
+        reply = await self._ask(mail, self._talk.timeouts.mail)
+        if reply.is_positive:
+            return
+        outcome = self._talk.refusal(reply)
+        if self._is_pipelined:
+            await self._pass_over_envelope()
+        raise Refused(outcome)
+
+    async def _pass_over_envelope(self) -> None:
+        """Hear the replies to all that was said behind a MAIL that was refused; none counts."""
+        wire, limits = self._talk.wire, self._talk.timeouts
+        with suppress(ConversationError):  # the refusal stands, and the wire knows of its end
+            is_taken = [
+                (await wire.reply(limits.rcpt)).is_positive for _ in self._letter.recipients
+            ]
+            reply = await wire.reply(limits.data)
+            if reply.is_go_ahead and any(is_taken):
+                # The lone dot that ends this would deliver an empty message.
+                wire.end("the peer wants content for a sender that it refused", 5, 0)
+            elif reply.is_go_ahead:
+                await self._send_nothing()
+
+    async def _offer_recipients(self, rcpts: Sequence[bytes]) -> None:
+        self._talk.stage = Stage.RECIPIENT
+        outcome = None
+        for place, rcpt in enumerate(rcpts):
+            reply = await self._ask(rcpt, self._talk.timeouts.rcpt)
+            if reply.is_positive:
+                continue
+            outcome = self._talk.refusal(reply)
+            if reply.code == 421:  # meant for all who have no answer yet
+                raise Refused(outcome)
+            self._outcomes[place] = outcome
+        if outcome is not None and None not in self._outcomes:
+            await self._withdraw()
+            raise Refused(outcome)
+
+    async def _withdraw(self) -> None:
+        """Take back an envelope that no recipient is left in."""
+        with suppress(ConversationError):  # every recipient has its outcome already
+            if self._is_pipelined:
+                reply = await self._talk.wire.reply(self._talk.timeouts.data)
+                if reply.is_go_ahead:
+                    await self._send_nothing()
+            await self._reset()
+
+    async def _send_nothing(self) -> None:
+        """Answer a 354 that came although every recipient was refused (RFC 2920 §3.1)."""
+        await self._talk.ask(b".\r\n", self._talk.timeouts.data)
+
+    async def _reset(self) -> None:
+        """Leave nothing of a failed transaction behind. Raises ConversationError."""
+        reply = await self._talk.ask(b"RSET\r\n", self._talk.timeouts.quit)
+        if not reply.is_positive:
+            raise self._talk.wire.end(f"the peer refused RSET: {reply.legible()}", 5, 0)
+
+    async def _offer_content(self) -> None:
+        self._talk.stage = Stage.CONTENT
+        reply = await self._ask(b"DATA\r\n", self._talk.timeouts.data)
+        if reply.is_go_ahead:
+            return
+        outcome = self._talk.refusal(reply)
+        with suppress(ConversationError):
+            await self._reset()
+        raise Refused(outcome)
+
+    async def _carry_content(self) -> Outcome:
+        """Send the content; from its final dot on, cancellation waits for the reply."""
+        talk, wire = self._talk, self._talk.wire
+        wire.expect(1)
+        following = blocks(self._letter.content)
+        block = next(following)
+        for next_block in following:
+            wire.put(block)
+            block = next_block
+            await wire.room(talk.timeouts.block)
+            if wire.has_spoken:
+                return await self._interrupted()
+        self._is_complete = True
+        wire.put(block)
+        reply = await wire.last_word(talk.timeouts.final_dot)
+        if reply.is_positive:
+            return judge(reply.legible(), talk.stage, talk.host, talk.tls)
+        return talk.refusal(reply)
+
+    async def _interrupted(self) -> Outcome:
+        """What the peer said before it had the whole content. It cannot have taken the message."""
+        outcome = self._talk.refusal(await self._talk.wire.reply(0))
+        self._talk.wire.end("the peer refused the content before its end", 5, 0)
+        return outcome
+
+
+def objection(letter: Letter, offers: Offers) -> Reply | None:
+    """Why a peer with these offers cannot be given this letter at all; None if it can."""
+    if _needs_smtputf8(letter) and not offers.has_smtputf8:
+        return Reply(550, "the message needs SMTPUTF8, and the host does not offer it", 6, 7)
+    if letter.is_8bit and not offers.has_8bitmime:
+        return Reply(554, "the message needs 8BITMIME, and the host does not offer it", 6, 3)
+    size = len(letter.content)
+    if 0 < offers.size_limit < size:
+        text = f"the message has {size} octets, and the host takes {offers.size_limit} at most"
+        return Reply(552, text, 3, 4)
+    return None
+
+
+def envelope_commands(letter: Letter, offers: Offers) -> list[bytes]:
+    """MAIL and each RCPT as lines, with what the peer offers and the letter needs.
+
+    Raises ValueError for an address that would become a command of its own: none that came
+    through `parse_address` does.
+    """
+    sender = "" if letter.sender is None else str(letter.sender)
+    parameters = (
+        f" SIZE={len(letter.content)}" if offers.has_size else "",  # RFC 1870 §6
+        " BODY=8BITMIME" if letter.is_8bit else "",  # RFC 6152 §2
+        " SMTPUTF8" if _needs_smtputf8(letter) else "",  # RFC 6531 §3.4
+    )
+    texts = (
+        f"MAIL FROM:<{sender}>{''.join(parameters)}",
+        *(f"RCPT TO:<{recipient}>" for recipient in letter.recipients),
+    )
+    lines = [text.encode() for text in texts]
+    for line in lines:
+        if _CONTROL.search(line):
+            raise ValueError(f"expected an address without control characters, got {line!r}")
+    return [line + b"\r\n" for line in lines]
+
+
+def _needs_smtputf8(letter: Letter) -> bool:
+    addresses = letter.recipients if letter.sender is None else (letter.sender, *letter.recipients)
+    return letter.needs_smtputf8 or not all(address.is_ascii for address in addresses)
+
+
+def blocks(content: bytes) -> Iterator[bytes]:
+    """The content as it goes on the wire (RFC 5321 §4.5.2); the last block ends in the final dot.
+
+    Nothing but the dots is touched, or a signature would break. A content without a dot at
+    the beginning of a line is not even copied.
+    """
+    assert content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
+    lead = b"." if content.startswith(b".") else b""
+    ending = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    text = content.replace(b"\r\n.", b"\r\n..")
+    *starts, last = range(0, len(text), BLOCK) or (0,)
+    for start in starts:
+        yield lead + text[start : start + BLOCK]
+        lead = b""
+    yield lead + text[last:] + ending

@@ -1,0 +1,246 @@
+"""A connection on which several commands may be under way, and every reply finds its own.
+
+aiosmtplib's protocol knows one command and one reply at a time, and throws away what comes in
+between. This one counts the replies that the peer owes: a reply is paired with its command by
+its place alone, and a peer that says more than it was asked is out of step for good.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from aiosmtplib.errors import SMTPServerDisconnected
+from aiosmtplib.protocol import SMTPProtocol
+
+from mta.edge.smtpclient.replies import MalformedReply, RawReply, ReplyReader, legible
+
+# A peer may say so much between two commands of ours: room for any EHLO, and for a long-winded
+# answer to each recipient. It bounds a line, a reply and all replies of a group at once.
+MAX_OCTETS = 32 * 1024
+MAX_OCTETS_FOR_EACH_REPLY = 1024
+
+
+class ConversationError(Exception):
+    """The peer can no longer be talked with; the message says why, in words for people.
+
+    `subject` and `detail` make the status (RFC 3463 §3): 4.2 bad connection, 5.0 protocol.
+    """
+
+    def __init__(self, text: str, subject: int = 4, detail: int = 2) -> None:
+        super().__init__(text)
+        self.subject = subject
+        self.detail = detail
+
+
+class Wire(SMTPProtocol):
+    """One connection. After its first trouble it is silent: the trouble is told, again and again.
+
+    `replies` is how many the peer owes from the start: one, its greeting, unless TLS is to come
+    first.
+    """
+
+    def __init__(self, replies: int) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self._trouble: tuple[str, int, int] | None = None  # what a ConversationError is made of
+        self._reader = ReplyReader()
+        self._replies: deque[RawReply] = deque()
+        self._owed = 0
+        self._allowance = 0
+        self._change: asyncio.Future[None] | None = None
+        self.expect(replies)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether a command may be given: connected, and nothing owed or left over."""
+        return self._trouble is None and not self._owed and not self._replies and self.is_connected
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether a reply can be had without waiting."""
+        return bool(self._replies)
+
+    def end(self, text: str, subject: int = 4, detail: int = 2) -> ConversationError:
+        """Say and hear no more, for this reason or one that came before it; gives that reason."""
+        if self._trouble is None:
+            self._trouble = (text, subject, detail)
+        self._wake()
+        return ConversationError(*self._trouble)
+
+    def abort(self) -> None:
+        """Close at once, without waiting for what is still to be written."""
+        self.end("the connection was closed by us")
+        if self.transport is not None:
+            cast(asyncio.WriteTransport, self.transport).abort()
+
+    # Speaking
+
+    def expect(self, replies: int) -> None:
+        """From now on the peer owes so many replies more."""
+        self._owed += replies
+        self._allowance = MAX_OCTETS + MAX_OCTETS_FOR_EACH_REPLY * self._owed
+
+    def say(self, commands: bytes, replies: int = 1) -> None:
+        """Write whole command lines, answered by so many replies. Raises ConversationError."""
+        if self._trouble is not None:
+            raise ConversationError(*self._trouble)
+        self.expect(replies)
+        self.put(commands)
+
+    def put(self, data: bytes) -> None:
+        """Write what is no command: the content. Raises ConversationError."""
+        try:
+            self.write(data)
+        except SMTPServerDisconnected:
+            raise self.end("the connection is closed") from None
+
+    async def room(self, limit: float) -> None:
+        """Wait until more can be written, or the peer has spoken, for at most `limit` seconds.
+
+        Raises ConversationError when neither can happen any more.
+        """
+        if self._paused:
+            await self._until(lambda: not self._paused or self.has_spoken, limit, "took nothing")
+        if self._trouble is not None and not self.has_spoken:
+            raise ConversationError(*self._trouble)
+
+    # Hearing
+
+    async def reply(self, limit: float) -> RawReply:
+        """The next reply, in the order of the commands; whole within `limit` seconds.
+
+        Raises ConversationError.
+        """
+        if not self._replies:
+            await self._until(lambda: self.has_spoken, limit, "gave no reply")
+        if self._trouble is not None and not self._replies:
+            raise ConversationError(*self._trouble)
+        return self._replies.popleft()
+
+    async def last_word(self, limit: float) -> RawReply:
+        """As `reply`, but cancellation does not end the wait: it is absorbed.
+
+        Who is cancelled here gets the reply all the same, and finds the cancellation in
+        `asyncio.Task.cancelling`.
+        """
+        deadline = self._loop.time() + limit
+        while True:
+            try:
+                return await self.reply(max(0.0, deadline - self._loop.time()))
+            except asyncio.CancelledError:
+                continue
+
+    async def _until(self, is_so: Callable[[], bool], limit: float, complaint: str) -> None:
+        """Wait for `is_so`, or for trouble; `limit` seconds without it are trouble."""
+        timer = self._loop.call_later(
+            limit, self.end, f"the peer {complaint} within {limit:.3g} seconds"
+        )
+        try:
+            while not is_so() and self._trouble is None:
+                self._change = self._loop.create_future()
+                await self._change
+        finally:
+            timer.cancel()
+            self._change = None
+
+    def _wake(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
+
+    # Securing
+
+    async def secure(
+        self, context: ssl.SSLContext, name: str, limit: float, *, replies: int = 0
+    ) -> tuple[str, str]:
+        """Put TLS on the connection; gives its version and cipher.
+
+        `replies` is how many the peer owes once it is safe. Bytes that came in clear beyond the
+        last reply are an injection (RFC 3207 §6, CVE-2011-0411) and end it. Raises
+        ConversationError.
+        """
+        if not self.is_in_step:
+            trouble = self.end("the connection is not fit for a handshake")
+            raise ConversationError(f"no handshake: {trouble}", 7, 5)
+        clear = cast(asyncio.WriteTransport, self.transport)
+        self.expect(replies)  # before the handshake: a greeting may come together with its end
+        try:
+            safe = await self._loop.start_tls(
+                clear, self, context, server_hostname=name, ssl_handshake_timeout=limit
+            )
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; odd names ValueErrors
+            clear.abort()
+            self._closed()  # asyncio tells nobody when a handshake's connection is lost
+            raise self.end(f"TLS handshake failed: {_reason(error)}", 7, 5) from None
+        assert safe is not None
+        self.transport = safe
+        ssl_object = cast(ssl.SSLObject, safe.get_extra_info("ssl_object"))
+        cipher = ssl_object.cipher()
+        return ssl_object.version() or "", cipher[0] if cipher else ""
+
+    # Ending
+
+    async def hang_up(self, limit: float) -> None:
+        """Say QUIT if we are in step, wait for its reply up to `limit` seconds, and close."""
+        try:
+            if self.is_in_step:
+                self.say(b"QUIT\r\n")
+                await self.reply(limit)
+        except ConversationError:
+            pass  # all that QUIT could bring is a goodbye
+        finally:
+            self.abort()
+        await asyncio.wait((self._closed_future,), timeout=limit)
+
+    # What the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        if self._trouble is not None:
+            return  # nothing that follows can be paired with a command
+        self._allowance -= len(data)
+        if not self._owed:
+            self.end(f"the peer spoke unasked: {legible(data[:80])}", 5, 0)
+        elif self._allowance < 0:
+            self.end("the peer's reply has no end", 5, 0)
+        else:
+            self._reader.feed(data)
+            self._take_replies()
+
+    def _take_replies(self) -> None:
+        try:
+            while self._owed and (reply := self._reader.take()) is not None:
+                self._owed -= 1
+                self._replies.append(reply)
+        except MalformedReply as error:
+            self.end(str(error), 5, 0)
+            return
+        if not self._owed and not self._reader.is_empty:
+            self.end("the peer said more than it was asked", 5, 0)
+        if self._replies:
+            self._wake()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self.end("the peer closed the connection")
+        return False  # the transport closes itself
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.end("the connection was lost" + (f": {_reason(exc)}" if exc else ""))
+        self._closed()
+
+    def _closed(self) -> None:
+        if not self._closed_future.done():
+            self._closed_future.set_result(None)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in the words of whoever knows best."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    return str(error) or type(error).__name__
