@@ -40,9 +40,15 @@ def literal_route(domain: str) -> Route | None:
 
 
 def literal_addresses(host: str) -> Answer[str] | None:
-    """The address that a literal spells, as if it had been looked up; None for a name."""
-    address = literal_ip(host)
-    return Answer(Finding.RECORDS, (address,)) if address else None
+    """The address that `host` spells, as if it had been looked up; None for a name.
+
+    Brackets or not: domains have them (RFC 5321 §4.1.3), a smarthost in the settings has none.
+    """
+    try:
+        address = ip_address(literal_ip(host) or host)
+    except ValueError:
+        return None
+    return Answer(Finding.RECORDS, (str(address),))
 
 
 def route_for(

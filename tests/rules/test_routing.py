@@ -178,6 +178,11 @@ def test_an_address_literal_is_its_own_route_and_its_own_answer() -> None:
     assert literal_addresses("[IPv6:2001:db8::1]") == Answer(Finding.RECORDS, ("2001:db8::1",))
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_a_bare_address_is_its_own_answer_too(address: str) -> None:
+    assert literal_addresses(address) == Answer(Finding.RECORDS, (address,))
+
+
 def test_a_name_is_no_address_literal() -> None:
     assert literal_route("there.test") is None
     assert literal_addresses("mx.there.test") is None
