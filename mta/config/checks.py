@@ -1,5 +1,7 @@
 """What settings contradict each other, and what is legal but will surprise."""
 
+import shlex
+import stat
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
@@ -116,6 +118,7 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.admin is not None:
         yield "admin", "not used in this version"
     yield from _surprises_of_delivery(settings)
+    yield from _surprises_of_files(settings)
 
 
 def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -135,6 +138,17 @@ def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
     smarthost = delivery.smarthost
     if smarthost and smarthost.tls is not ListenerTls.NONE and not smarthost.verify:
         yield "delivery.smarthost.verify", "anybody on the way may read the mail and the password"
+
+
+def _surprises_of_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    secrets = {f"dkim[{place}].key": entry.key for place, entry in enumerate(settings.dkim)}
+    if settings.tls.key:
+        secrets["tls.key"] = settings.tls.key
+    if settings.delivery.smarthost and settings.delivery.smarthost.password_file:
+        secrets["delivery.smarthost.password_file"] = settings.delivery.smarthost.password_file
+    for here, path in secrets.items():
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH:
+            yield here, f"everybody on this machine can read it; chmod o= {shlex.quote(str(path))}"
 
 
 T = TypeVar("T", bound=Hashable)

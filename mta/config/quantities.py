@@ -44,6 +44,18 @@ def read_size(value: object) -> int:
     return int(_quantity(value, _OCTETS, "expected a size such as 25MiB"))
 
 
+def shown_duration(seconds: float) -> str | int:
+    """Seconds as they would be written: 900.0 is 15m."""
+    return _shown(
+        round(seconds * 1000), {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+    )
+
+
+def shown_size(octets: int) -> str | int:
+    """Octets as they would be written: 26214400 is 25MiB."""
+    return _shown(octets, {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1})
+
+
 def read_endpoint(value: object) -> Endpoint:
     """A place to listen at; port 0 means any that is free."""
     if isinstance(value, Endpoint):
@@ -121,6 +133,11 @@ def _quantity(value: object, units: Mapping[str, float], expected: str) -> float
     if found is None or found[2].lower() not in units:
         raise ValueError(expected)
     return float(found[1]) * units[found[2].lower()]
+
+
+def _shown(number: int, units: Mapping[str, int]) -> str | int:
+    unit = next((unit for unit, size in units.items() if number and number % size == 0), None)
+    return f"{number // units[unit]}{unit}" if unit else number
 
 
 def _is_ip(text: str) -> bool:

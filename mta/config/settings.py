@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationInfo,
 )
@@ -32,6 +33,8 @@ from mta.config.quantities import (
     read_network,
     read_selector,
     read_size,
+    shown_duration,
+    shown_size,
 )
 
 MINUTE = 60.0
@@ -74,14 +77,18 @@ def _default_hostname() -> str:
 
 
 Domain = Annotated[str, BeforeValidator(read_domain)]
+Secret = Annotated[SecretStr, PlainSerializer(lambda _: "********")]
+ListenAddress = Annotated[Endpoint, BeforeValidator(read_endpoint), PlainSerializer(str)]
+Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
+ClientNetwork = Annotated[Network, BeforeValidator(read_network)]
 FilePath = Annotated[Path, AfterValidator(_anchored)]
 Text = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_not_a_boolean)]
 Count = Annotated[Whole, Field(ge=1)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
-DurationOrZero = Annotated[float, BeforeValidator(read_duration)]
+DurationOrZero = Annotated[float, BeforeValidator(read_duration), PlainSerializer(shown_duration)]
 Duration = Annotated[DurationOrZero, Field(gt=0)]
-SizeOrZero = Annotated[int, BeforeValidator(read_size)]
+SizeOrZero = Annotated[int, BeforeValidator(read_size), PlainSerializer(shown_size)]
 Size = Annotated[SizeOrZero, Field(ge=512)]  # the least for a command, RFC 5321 §4.5.3.1.4
 
 
@@ -136,10 +143,10 @@ LOOPBACK = (read_network("127.0.0.0/8"), read_network("::1/128"))
 class Listen(Section):
     """One listener."""
 
-    address: Annotated[Endpoint, BeforeValidator(read_endpoint)] = Endpoint("127.0.0.1", 8025)
+    address: ListenAddress = Endpoint("127.0.0.1", 8025)
     tls: ListenerTls = ListenerTls.NONE
     auth: Auth = Auth.NONE
-    networks: tuple[Annotated[Network, BeforeValidator(read_network)], ...] = LOOPBACK
+    networks: tuple[ClientNetwork, ...] = LOOPBACK
 
 
 class Tls(Section):
@@ -184,7 +191,7 @@ class Smarthost(Section):
     tls: ListenerTls = ListenerTls.STARTTLS
     verify: bool = True
     username: Text | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     password_file: FilePath | None = None
     plaintext_login: bool = False
 
@@ -228,7 +235,7 @@ class Delivery(Section):
 class Dns(Section):
     """Whom to ask for names; no nameservers: the system's."""
 
-    nameservers: tuple[Annotated[Endpoint, BeforeValidator(read_nameserver)], ...] = ()
+    nameservers: tuple[Nameserver, ...] = ()
     timeout: Duration = 10.0
 
 
@@ -243,7 +250,7 @@ class DkimKey(Section):
 class Admin(Section):
     """The operator's own listener."""
 
-    address: Annotated[Endpoint, BeforeValidator(read_endpoint)] = Endpoint("127.0.0.1", 8026)
+    address: ListenAddress = Endpoint("127.0.0.1", 8026)
 
 
 class Log(Section):
@@ -272,3 +279,7 @@ class Settings(Section):
     admin: Admin | None = None
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
+
+    def shown(self) -> dict[str, object]:
+        """Every key as config.yaml would have it, with secrets hidden."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,68 @@
+"""`mta check`: is the configuration right, and what does it come to?"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+
+import yaml
+
+from mta.model.trouble import SigningError
+
+from mta.edge.rsa import load_key
+from mta.edge.tls import CertificateError, server_context
+
+from mta.cli.options import Commands, add_command, print_problems, with_settings
+from mta.config import Settings, warnings
+
+EXAMPLE = """\
+  mta check --config /etc/mta/config.yaml   # status 2 and every mistake, or the settings in force
+  MTA_LISTEN__0__ADDRESS=0.0.0.0:25 mta check --json"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add `mta check`."""
+    parser = add_command(
+        commands,
+        "check",
+        about="Check the configuration and print the settings in force, secrets hidden.",
+        example=EXAMPLE,
+    )
+    parser.set_defaults(run=with_settings(check))
+
+
+def check(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Read what the settings name, and print them."""
+    problems = tuple(file_problems(settings))
+    if problems:
+        print_problems(problems, is_json=arguments.json)
+        return 2
+    surprises = [*warnings(settings), *weak_keys(settings)]
+    if arguments.json:
+        print(json.dumps({"settings": settings.shown(), "warnings": surprises}, indent=2))
+    else:
+        print("".join(f"warning: {text}\n" for text in surprises), end="", file=sys.stderr)
+        print(yaml.safe_dump(settings.shown(), sort_keys=False), end="")
+    return 0
+
+
+def file_problems(settings: Settings) -> Iterator[str]:
+    """Every key and certificate that the settings name and that cannot be used."""
+    for place, entry in enumerate(settings.dkim):
+        try:
+            load_key(entry.key)
+        except SigningError as error:
+            yield f"dkim[{place}].key: {error}"
+    if settings.tls.certificate and settings.tls.key:
+        try:
+            server_context(settings.tls.certificate, settings.tls.key)
+        except CertificateError as error:
+            yield f"tls: {error}"
+
+
+def weak_keys(settings: Settings) -> Iterator[str]:
+    """A warning for every DKIM key that receivers think little of. Raises SigningError."""
+    for place, entry in enumerate(settings.dkim):
+        key = load_key(entry.key)
+        if key.is_weak:
+            yield f"dkim[{place}].key: {key.bits} bits are few; 2048 are what receivers ask for"
