@@ -147,6 +147,8 @@ class Exchanger:
 class _Protocol(SMTP):
     """One connection. What aiosmtpd decides by hooks is in _Hooks; here is what it does not."""
 
+    line_length_limit = 1024 * 1024  # takes what others send, however long its lines are
+
     def __init__(self, exchanger: Exchanger, tls: ssl.SSLContext | None) -> None:
         manners = exchanger.manners
         super().__init__(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,18 @@ class Internet:
             raise SandboxError(
                 f"{domain} has {len(there.mail)} messages after {within} s, not {count}"
             ) from None
+
+    def mail_to(self, recipient: str, within: float = 30.0) -> Received:
+        """Wait until a message has come for this recipient; gives the first."""
+        domain = recipient.rpartition("@")[2]
+        ends_at = time.monotonic() + within
+        count = 0
+        while True:
+            came = self.mail(domain, count + 1, ends_at - time.monotonic())
+            count = len(came)
+            for message in came:
+                if recipient in message.recipients:
+                    return message
 
     def received(self, domain: str) -> list[Received]:
         """What the domain's exchangers have taken so far."""

@@ -54,6 +54,10 @@ class ServerProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let nothing of it be left; what runs still ends as by a crash."""
         if self._child is not None and self._child.poll() is None:
             self.kill()
 
@@ -94,11 +98,14 @@ class ServerProcess:
         self._running.kill()
         self.ended()
 
-    def ended(self, within: float = 20.0) -> int:
-        """Wait for the end; gives the exit status."""
-        status = self._running.wait(within)
+    def ended(self, within: float | None = 20.0) -> int:
+        """Wait for the end, without limit if it is None; gives the exit status."""
+        try:
+            status = self._running.wait(within)
+        except subprocess.TimeoutExpired as error:
+            raise SandboxError(f"mta serve did not end within {within} s") from error
         for reader in self._readers:
-            reader.join(within)
+            reader.join()
         return status
 
     def event(self, within: float = 30.0, **facts: object) -> Event:

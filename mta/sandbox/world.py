@@ -10,7 +10,6 @@ A DNS server, and the mail exchangers that it names. All that they make stands i
 """
 
 import ipaddress
-from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from mta.rules.dkimrecord import DkimRecord
+
+from mta.edge.rsa import load_key, new_key
 
 from mta.sandbox.certificates import self_signed_context
 from mta.sandbox.characters import (
@@ -154,7 +154,7 @@ def _mail_records(characters: Sequence[Character], places: Sequence[_Place]) -> 
     return zone
 
 
-def _sender_records(dkim: str) -> dict[str, Records]:
+def _sender_records(dkim: DkimRecord) -> dict[str, Records]:
     """What a domain publishes that sends mail in earnest."""
     spf = f"v=spf1 ip4:{HOME} -all"
     dmarc = f"v=DMARC1; p=reject; adkim=r; rua=mailto:postmaster@{SENDER_DOMAIN}"
@@ -163,29 +163,12 @@ def _sender_records(dkim: str) -> dict[str, Records]:
         SENDER_DOMAIN: Records(mx=exchange, txt=(spf,)),
         HOSTNAME: Records(a=(HOME,), mx=exchange, txt=(spf,)),
         f"_dmarc.{SENDER_DOMAIN}": Records(txt=(dmarc,)),
-        f"{SELECTOR}._domainkey.{SENDER_DOMAIN}": Records(txt=(dkim,)),
+        dkim.name: Records(txt=(dkim.value,)),
     }
 
 
-def _dkim_record(path: Path) -> str:
-    """What to publish for the key in this file (RFC 6376 §3.6.1), which is made if need be."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_key(path)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return f"v=DKIM1; k=rsa; p={b64encode(public).decode()}"
-
-
-def _write_key(path: Path) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    path.touch(mode=0o600)
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+def _dkim_record(path: Path) -> DkimRecord:
+    """What to publish for the key in this file, which is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = load_key(path) if path.exists() else new_key(path)
+    return DkimRecord(SENDER_DOMAIN, SELECTOR, key.public)

@@ -1,0 +1,97 @@
+"""`mta sandbox`: a small Internet on loopback, with the server in it, to send mail to."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from mta.cli.options import Commands
+from mta.sandbox.characters import SENDER_DOMAIN, Character
+from mta.sandbox.exchangers import SandboxError
+from mta.sandbox.internet import Internet
+from mta.sandbox.process import ServerProcess
+
+PATIENCE = (
+    "60s"  # how long mail is tried: one wants to see the report, not to wait five days for it
+)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "sandbox",
+        help="try everything out, on loopback alone",
+        description="Start a DNS server and mail exchangers with characters on loopback, and a "
+        "server that delivers to them. Nothing leaves this machine. Ctrl-C ends it.",
+        epilog="example:\n  mta sandbox --folder /tmp/sandbox --port 8025",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("sandbox"),
+        help="where mail, keys, configuration and spool are kept (default: ./sandbox)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8025, help="where the server listens (default: 8025; 0: any)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run it until Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        with Internet(arguments.folder) as internet:
+            settings = internet.world.settings(f"127.0.0.1:{arguments.port}")
+            settings["delivery"]["give_up_after"] = PATIENCE
+            settings["log"] = {"events": "people" if sys.stdout.isatty() else "json"}
+            with ServerProcess(settings, internet.world.folder, on_line=_say) as server:
+                print("\n".join(_guide(internet.world.characters, server)), flush=True)
+                return _followed(server)
+    except (SandboxError, OSError) as error:
+        print(f"The sandbox cannot run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # before the server was there
+        return 0
+
+
+def _followed(server: ServerProcess) -> int:
+    try:
+        return server.ended(None)
+    except KeyboardInterrupt:
+        print("\nStopping ...", flush=True)
+        return server.stop()
+
+
+def _guide(characters: Sequence[Character], server: ServerProcess) -> Iterator[str]:
+    yield f"\nA server listens at 127.0.0.1:{server.port}. Who lives in the sandbox:\n"
+    for character in characters:
+        who = ", ".join(expected.recipient for expected in character.expected)
+        yield f"  {who:<38} {character.does}"
+    yield "\nSend to one of them, from another terminal:\n"
+    yield f"  {_example('anna@grey.test', server.port)}"
+    yield f"\nAccepted mail appears in {server.config.parent / 'mail'}, reports to"
+    yield f"app@{SENDER_DOMAIN} in {SENDER_DOMAIN} there. The same server answers to, for instance:"
+    yield f"\n  mta queue list --config {server.config}"
+    yield "\nWhat happens is told below. Ctrl-C ends it.\n"
+
+
+def _example(recipient: str, port: int) -> str:
+    sender = f"app@{SENDER_DOMAIN}"
+    letter = rf"From: {sender}\nTo: {recipient}\nSubject: Hello\n\nHi!\n"
+    return (
+        f"printf '{letter}' | curl -sS smtp://127.0.0.1:{port} "
+        f"--mail-from {sender} --mail-rcpt {recipient} -T -"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
