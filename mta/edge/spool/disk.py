@@ -1,0 +1,183 @@
+"""The disk, in the calls that the spool makes of it: a test gives the spool another one.
+
+Every file is made for its owner alone, whatever the umask; no link is ever followed; no
+descriptor is inherited. All raise OSError.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mta.model.trouble import SpoolError, SpoolFull
+
+TEMPORARY = ".tmp"
+
+_SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW
+_BUFFERS = 1024  # as many as one writev takes: IOV_MAX of Linux
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a disk has left, in octets and in files. None: it does not count its files."""
+
+    bytes: int
+    inodes: int | None
+
+
+class Disk:
+    """The real one."""
+
+    def make_folder(self, path: Path) -> None:
+        """Make it, for its owner alone, or have it so."""
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        path.chmod(0o700)
+
+    def names(self, folder: Path) -> list[str]:
+        """What a folder holds, in order."""
+        return sorted(os.listdir(folder))
+
+    def create(self, path: Path) -> int:
+        """A new file to be written; it may not be there yet."""
+        return self._opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+    def append_to(self, path: Path) -> int:
+        """A file to be written at its end, made where there is none."""
+        return self._opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write(self, file: int, buffers: Sequence[bytes | memoryview]) -> int:
+        """Write what can be written in one call; gives the number of octets."""
+        return os.writev(file, buffers[:_BUFFERS])
+
+    def preallocate(self, file: int, size: int) -> None:
+        """Have room for `size` octets, all zero."""
+        os.posix_fallocate(file, 0, size)
+
+    def truncate(self, file: int, size: int) -> None:
+        """Cut off what stands behind `size` octets."""
+        os.ftruncate(file, size)
+
+    def sync(self, file: int) -> None:
+        """What was written, and its length, is on the platter when this returns."""
+        os.fdatasync(file)
+
+    def close(self, file: int) -> None:
+        """Done with it."""
+        os.close(file)
+
+    def sync_folder(self, folder: Path) -> None:
+        """The names in a folder are on the platter when this returns."""
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _SAFELY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file another name; what had that name is gone."""
+        old.rename(new)
+
+    def unlink(self, path: Path) -> None:
+        """Take the name away, where it is there."""
+        path.unlink(missing_ok=True)
+
+    def read(self, path: Path, at: int = 0, size: int | None = None) -> bytes:
+        """`size` octets from `at` on, or all; fewer where the file ends before."""
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _SAFELY)  # a FIFO must not stop us
+        with os.fdopen(file, "rb", buffering=0) as stream:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            left = max(0, status.st_size - at) if size is None else size
+            stream.seek(at)
+            parts = []
+            while left > 0 and (part := stream.read(left)):
+                parts.append(part)
+                left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def size(self, path: Path) -> int:
+        """A file's length."""
+        return path.lstat().st_size
+
+    def set_time(self, path: Path, at: float) -> None:
+        """Say since when it is there."""
+        os.utime(path, (at, at), follow_symlinks=False)
+
+    def time(self, path: Path) -> float:
+        """Since when it is there."""
+        return path.lstat().st_mtime
+
+    def room(self, folder: Path) -> Room:
+        """What the disk under a folder has left for us."""
+        found = os.statvfs(folder)
+        return Room(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
+
+    def lock(self, path: Path) -> int:
+        """Be the only process that has this file locked; until it is closed.
+
+        Raises SpoolError, which says who has it.
+        """
+        file = self._opened(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(file, 0)
+            os.pwrite(file, b"%d\n" % os.getpid(), 0)
+        except BlockingIOError:
+            holder = os.pread(file, 20, 0).strip().decode("ascii", "replace") or "unknown"
+            os.close(file)
+            raise SpoolError(f"{path.parent} is in use by process {holder}") from None
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def _opened(self, path: Path, flags: int) -> int:
+        file = os.open(path, flags | _SAFELY, 0o600)
+        try:
+            os.fchmod(file, 0o600)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+
+def write_whole(disk: Disk, file: int, buffers: Sequence[bytes]) -> None:
+    """Write all of it, in as many calls as that takes."""
+    left: list[bytes | memoryview] = [buffer for buffer in buffers if buffer]
+    while left:
+        written = disk.write(file, left)
+        if written == 0:
+            raise OSError(errno.EIO, "nothing was written")
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = memoryview(left[0])[written:]
+
+
+def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: bool = True) -> None:
+    """Have a file with this content, whole or not at all; its name is not synced.
+
+    Whatever had the name is replaced. What a crash leaves behind ends in ".tmp".
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    disk.unlink(temporary)
+    file = disk.create(temporary)
+    try:
+        write_whole(disk, file, buffers)
+        if is_synced:
+            disk.sync(file)
+    finally:
+        disk.close(file)
+    disk.rename(temporary, path)
+
+
+def trouble_of(error: OSError, what: str) -> SpoolError:
+    """What an error of the disk means to those who rely on the spool."""
+    kind = SpoolFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else SpoolError
+    return kind(f"{what}: {error}")

@@ -1,0 +1,386 @@
+"""The spool on files: keeps the promises of the port `Spool` with a journal and a folder.
+
+docs/spool.md has the layout, the states of a message and the order of effects.
+"""
+
+import asyncio
+import re
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mta.model.envelope import Envelope, MessageId, Recipient
+from mta.model.trouble import SpoolError
+
+from mta.edge.spool.contents import Contents
+from mta.edge.spool.disk import Disk, trouble_of
+from mta.edge.spool.gauge import MIB, Gauge, Watermarks
+from mta.edge.spool.journal import Journal, Place, Segment
+from mta.edge.spool.kept import Keep, Kept
+from mta.edge.spool.lines import changes_line, envelope_line
+from mta.edge.spool.records import MARK_SIZE, Kind
+from mta.edge.spool.recovery import mend
+from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Held, Survey, survey
+from mta.edge.spool.waiting import LARGE, MESSAGE, Waiting
+
+T = TypeVar("T")
+
+_ID = re.compile("[a-z0-9]{1,100}")  # it names files
+
+
+class FileSpool:
+    """Keeps every message in one folder. Made by `open`.
+
+    `retire_due` wants to be called about once a second, `sweep` now and then.
+    """
+
+    def __init__(
+        self,
+        *,
+        disk: Disk,
+        lock: int,
+        journal: Journal,
+        waiting: Waiting,
+        kept: Kept,
+        gauge: Gauge,
+        found: Survey,
+        clock: Callable[[], float],
+        segment_age: float,
+        large_size: int,
+        cache_size: int,
+    ) -> None:
+        self._disk = disk
+        self._lock = lock
+        self._journal = journal
+        self._waiting = waiting
+        self._kept = kept
+        self._gauge = gauge
+        self._clock = clock
+        self._segment_age = segment_age
+        self._large_size = large_size
+        self._contents = Contents(cache_size)
+        self._held = found.held
+        self._settled = found.settled
+        self._finished = found.finished  # settled, with files that are to be deleted
+        self._arriving: set[MessageId] = set()
+        self._retiring = asyncio.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        keep: Keep | None = None,
+        watermarks: Watermarks | None = None,
+        segment_size: int = 64 * MIB,
+        segment_age: float = 60.0,
+        large_size: int = MIB,
+        cache_size: int = 64 * MIB,
+        disk: Disk | None = None,
+        clock: Callable[[], float] = time.time,
+        mark: bytes | None = None,
+    ) -> "FileSpool":
+        """Lock the folder, make it if need be, and recover what is in it. Blocks.
+
+        A segment is retired at `segment_size` octets or `segment_age` seconds; messages of
+        `large_size` octets and more get a file at once; `cache_size` octets of fresh contents
+        stay in memory. Raises SpoolError: another process has it, or it cannot be read.
+        """
+        disk = disk or Disk()
+        waiting = Waiting(folder / WAITING, disk)
+        kept = Kept(folder, disk, keep or Keep())
+        try:
+            disk.make_folder(folder)
+            disk.sync_folder(folder.parent)
+            lock = disk.lock(folder / "lock")
+        except OSError as error:
+            raise trouble_of(error, f"the spool {folder} cannot be opened") from error
+        try:
+            _make_folders(folder, disk, waiting, kept)
+            found = survey(folder, disk, clock())
+            mend(folder, found, disk)
+        except OSError as error:
+            disk.close(lock)
+            raise trouble_of(error, f"the spool {folder} cannot be opened") from error
+        except BaseException:
+            disk.close(lock)
+            raise
+        journal = Journal(
+            folder / JOURNAL,
+            disk=disk,
+            clock=clock,
+            mark=mark or secrets.token_bytes(MARK_SIZE),
+            segments=found.segments,
+            segment_size=segment_size,
+        )
+        return cls(
+            disk=disk,
+            lock=lock,
+            journal=journal,
+            waiting=waiting,
+            kept=kept,
+            gauge=Gauge(folder, disk=disk, clock=clock, watermarks=watermarks or Watermarks()),
+            found=found,
+            clock=clock,
+            segment_age=segment_age,
+            large_size=large_size,
+            cache_size=cache_size,
+        )
+
+    async def close(self) -> None:
+        """Sync what waits and let the folder go. Raises SpoolError."""
+        async with self._retiring:
+            try:
+                await self._journal.close()
+            finally:
+                self._disk.close(self._lock)
+
+    async def add(self, envelope: Envelope, content: bytes) -> bool:
+        """Take a message; on return its ACCEPT is synced (the commit point).
+
+        False, and nothing done, where a message with this id is or was lately here: a repeat.
+        Raises SpoolFull or SpoolError; the message is then not ours.
+        """
+        id = envelope.id
+        if not _ID.fullmatch(id):
+            raise ValueError(f"expected an id of lower-case letters and digits, got {id!r}")
+        if id in self._held or id in self._settled:
+            return False
+        if id in self._arriving:
+            raise SpoolError(f"the message {id} is being stored already")
+        self._arriving.add(id)
+        try:
+            if len(content) >= self._large_size:
+                await self._add_large(envelope, content)
+            else:
+                await self._journal.append(
+                    Kind.ACCEPT,
+                    id,
+                    envelope_line(envelope),
+                    content,
+                    landed=lambda place: self._hold(Held(envelope, place), content),
+                )
+        finally:
+            self._arriving.discard(id)
+        return True
+
+    async def content(self, id: MessageId) -> bytes:
+        """The message's exact bytes. Raises KeyError; SpoolError where they cannot be read."""
+        held = self._held[id]
+        cached = self._contents.get(id)
+        if cached is not None:
+            return cached
+        home = held.home
+        try:
+            return await asyncio.to_thread(self._read, home)
+        except FileNotFoundError as error:
+            if held.home != home:
+                return await self.content(id)  # it moved to waiting/ in the meantime
+            raise trouble_of(error, f"the message {id} cannot be read") from error
+        except OSError as error:
+            raise trouble_of(error, f"the message {id} cannot be read") from error
+
+    async def record(self, id: MessageId, changes: Mapping[int, Recipient]) -> Envelope:
+        """Keep the new state of the recipients at these places; gives the envelope as it is now.
+
+        Written on return, synced with the next commit or the next `retire_due`. Raises KeyError;
+        SpoolError when it could not be written, and the state is in force all the same.
+        """
+        held = self._held[id]
+        held.envelope = held.envelope.with_recipients(changes)
+        await self._journal.append(Kind.RESULT, id, changes_line(changes))
+        return held.envelope
+
+    async def remove(self, id: MessageId) -> None:
+        """Forget a message that is settled; a copy is kept where the settings say so.
+
+        Written on return, synced like a `record`. Raises SpoolError when the copy or the DONE
+        could not be written; the id is forgotten all the same.
+        """
+        held = self._held.get(id)
+        if held is None:
+            return
+        trouble: SpoolError | None = None
+        try:
+            await self._keep(held.envelope)  # first: a crash between the two repeats it
+        except SpoolError as error:
+            trouble = error
+        self._held.pop(id, None)
+        self._settled.add(id)
+        self._contents.drop(id)
+        await self._journal.append(Kind.DONE, id, landed=lambda _: self._finish(held))
+        if trouble:
+            raise trouble
+
+    def envelope(self, id: MessageId) -> Envelope:
+        """The envelope as it is now. Raises KeyError for an unknown or settled id."""
+        return self._held[id].envelope
+
+    def envelopes(self) -> Iterable[Envelope]:
+        """All that is unsettled, oldest first."""
+        return sorted(
+            (held.envelope for held in self._held.values()),
+            key=lambda envelope: envelope.accepted_at,
+        )
+
+    def objection(self, size: int) -> str | None:
+        """Why a message of `size` octets cannot be taken now, in words; None if it can."""
+        if self._journal.trouble:
+            return str(self._journal.trouble)
+        return self._gauge.objection(size, len(self._held) + len(self._arriving))
+
+    async def retire_due(self, now: float) -> None:
+        """Do what is due: sync an idle journal, delete files of settled mail, retire segments.
+
+        Raises SpoolError; nothing is lost then, and the next call tries again.
+        """
+        async with self._retiring:
+            if self._journal.trouble or not self._journal.is_synced:
+                await self._journal.sync()
+            await self._delete_finished()
+            live = self._journal.live
+            if live and live.opened_at + self._segment_age <= now:
+                await self._journal.rotate()
+            # Oldest first and none left out: a segment's DONEs speak of ACCEPTs in older ones.
+            for segment in list(self._journal.segments.values()):
+                is_due = segment.opened_at + self._segment_age <= now
+                if segment is self._journal.live or not (is_due or not self._unsaved(segment)):
+                    break
+                await self._retire(segment)
+
+    async def sweep(self, now: float) -> int:
+        """Delete the copies that were kept long enough; gives the number of files."""
+        return await self._on_disk("kept copies", self._kept.sweep, now)
+
+    async def _add_large(self, envelope: Envelope, content: bytes) -> None:
+        path = await self._on_disk(
+            "the message could not be written", self._waiting.put_large, envelope, content
+        )
+        try:
+            await self._journal.append(
+                Kind.LARGE,
+                envelope.id,
+                envelope_line(envelope),
+                landed=lambda _: self._hold(Held(envelope, path, saved=envelope), content),
+            )
+        except SpoolError:
+            await self._on_disk("a refused message", self._disk.unlink, path)
+            raise
+
+    async def _keep(self, envelope: Envelope) -> None:
+        if self._kept.wants(envelope):
+            content = await self.content(envelope.id)
+            await self._on_disk("keeping a copy", self._kept.put, envelope, content, self._clock())
+
+    def _hold(self, held: Held, content: bytes) -> None:
+        self._held[held.envelope.id] = held
+        self._contents.put(held.envelope.id, content)
+
+    def _finish(self, held: Held) -> None:
+        """A message is settled: its files may go, once that is synced."""
+        if isinstance(held.home, Path):
+            self._finished.add(held.envelope.id)
+
+    def _read(self, home: Place | Path) -> bytes:
+        if isinstance(home, Path):
+            return self._waiting.content(home)
+        content = self._read_record(home)
+        if zlib.crc32(content) != home.checksum:
+            raise SpoolError(f"segment {home.segment}, octet {home.at}: the checksum is wrong")
+        return content
+
+    def _read_record(self, place: Place) -> bytes:
+        """The octets at a place in the journal, good or bad."""
+        path = self._journal.segments[place.segment].path
+        return self._disk.read(path, place.at, place.size)
+
+    def _unsaved(self, segment: Segment) -> list[Held]:
+        """The unsettled messages of which something may stand in this segment alone."""
+        held = (self._held.get(id) for id in segment.accepted | segment.recorded)
+        return [one for one in held if one and (_lives_in(one, segment) or _is_outdated(one))]
+
+    async def _retire(self, segment: Segment) -> None:
+        """Save in files what only this segment says, then delete it.
+
+        A crash on the way finds it in both places, and takes each id once.
+        """
+        unsaved = [(held, held.envelope) for held in self._unsaved(segment)]
+        if unsaved:
+            # No file may be ahead of the journal, or a replay would turn it back half way.
+            await self._journal.sync()
+            await self._on_disk("retiring a segment", self._save, unsaved)
+            for held, envelope in unsaved:
+                self._moved(held, envelope)
+        # A DONE in this segment is all that keeps a file from counting: the file goes first.
+        await self._delete_finished()
+        await self._on_disk("retiring a segment", self._delete, segment)
+        del self._journal.segments[segment.number]
+        self._settled -= segment.settled
+
+    def _save(self, unsaved: Iterable[tuple[Held, Envelope]]) -> None:
+        for held, envelope in unsaved:
+            if isinstance(held.home, Place):
+                # A damaged content keeps its wrong checksum: `content` will say so.
+                content = self._read_record(held.home)
+                self._waiting.put(envelope, content, held.home.checksum)
+                continue
+            if held.home.suffix == LARGE:
+                held.home = self._waiting.promote(envelope.id)
+            if held.saved != envelope:
+                self._waiting.log(envelope)
+
+    def _moved(self, held: Held, envelope: Envelope) -> None:
+        id = envelope.id
+        held.home, held.saved = self._waiting.path(id, MESSAGE), envelope
+        self._contents.drop(id)
+        if self._held.get(id) is not held:  # settled while it moved
+            self._finished.add(id)
+
+    async def _delete_finished(self) -> None:
+        """Delete the files of settled mail, after their DONEs are synced."""
+        finished = list(self._finished)
+        if finished:
+            await self._journal.sync()
+            await self._on_disk("deleting settled mail", self._delete_files, finished)
+            self._finished.difference_update(finished)
+
+    def _delete_files(self, ids: Iterable[MessageId]) -> None:
+        for id in ids:
+            self._waiting.remove(id)
+        self._waiting.sync()
+
+    def _delete(self, segment: Segment) -> None:
+        self._waiting.sync()
+        self._disk.unlink(segment.path)
+        # Before the next one goes: its DONEs are about the ACCEPTs in this one.
+        self._disk.sync_folder(segment.path.parent)
+
+    async def _on_disk(self, what: str, work: Callable[..., T], *arguments: object) -> T:
+        """Run in a thread what blocks. Raises SpoolError for OSError."""
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except OSError as error:
+            raise trouble_of(error, what) from error
+
+
+def _lives_in(held: Held, segment: Segment) -> bool:
+    """Whether the message rests on this segment's ACCEPT."""
+    if isinstance(held.home, Place):
+        return held.home.segment == segment.number
+    return held.home.suffix == LARGE
+
+
+def _is_outdated(held: Held) -> bool:
+    """Whether the message's own file says less than we know."""
+    return isinstance(held.home, Path) and held.saved is not held.envelope
+
+
+def _make_folders(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:
+    for name in (JOURNAL, QUARANTINE):
+        disk.make_folder(folder / name)
+    waiting.make()
+    kept.make()
+    disk.sync_folder(folder)

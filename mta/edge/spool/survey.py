@@ -1,0 +1,166 @@
+"""What a spool's folder says is ours: journal and waiting/ read together. It writes nothing.
+
+The journal is read before the folder of waiting mail, because mail moves from the one to the
+other while a server runs, and stands in both for a while: so nothing is ever missed. What both
+say is then put together in the order in which it was written: files first, then the segments.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mta.model.envelope import Envelope, MessageId
+from mta.model.trouble import SpoolError
+
+from mta.edge.spool.disk import Disk
+from mta.edge.spool.journal import Place, Segment
+from mta.edge.spool.lines import LineError, read_changes, read_envelope
+from mta.edge.spool.records import Damage, Kind, Reading, Record, VersionError, read
+from mta.edge.spool.waiting import LARGE, LOG, MESSAGE, Waiting
+
+JOURNAL, WAITING, QUARANTINE = "journal", "waiting", "quarantine"
+
+
+@dataclass(slots=True)
+class Held:
+    """An unsettled message: its state, and where its content is.
+
+    `saved` is the state that stands in the message's own file; None while it has none.
+    """
+
+    envelope: Envelope
+    home: Place | Path
+    saved: Envelope | None = None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was found.
+
+    `finished` are messages that are settled and have files still. `strays` are files of no
+    message. `damages` are octets in a segment, and `spoiled` files, that should say something
+    and do not, with the reason. `ends` says of segments with nothing but NULs behind their
+    records where these begin.
+    """
+
+    held: dict[MessageId, Held] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    settled: set[MessageId] = field(default_factory=set)
+    finished: set[MessageId] = field(default_factory=set)
+    strays: list[Path] = field(default_factory=list)
+    damages: list[tuple[Path, Damage]] = field(default_factory=list)
+    spoiled: list[tuple[Path, str]] = field(default_factory=list)
+    ends: dict[Path, int] = field(default_factory=dict)
+
+
+def survey(folder: Path, disk: Disk, now: float) -> Survey:
+    """Read a spool. `now` is taken as the time at which its segments were opened.
+
+    Raises SpoolError for what another version wrote, and for what the disk cannot read.
+    """
+    found = Survey()
+    waiting = Waiting(folder / WAITING, disk)
+    try:
+        readings = list(_readings(folder / JOURNAL, disk))
+        larges = _read_files(found, waiting)
+        for path, size, reading in readings:
+            _replay(found, path, reading, waiting, now)
+            if not reading.is_torn and reading.end < size:
+                found.ends[path] = reading.end
+        _check_larges(found, larges, waiting)
+    except (OSError, VersionError) as error:
+        raise SpoolError(f"the spool {folder} cannot be read: {error}") from error
+    return found
+
+
+def _readings(folder: Path, disk: Disk) -> Iterator[tuple[Path, int, Reading]]:
+    for name in disk.names(folder):
+        if name.endswith(".seg") and name[:-4].isdigit():
+            try:
+                data = disk.read(folder / name)
+            except FileNotFoundError:
+                continue  # retired by the server that runs
+            yield folder / name, len(data), read(data)
+
+
+def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
+    """Take in what waits in files; gives the large ones, which need their ACCEPT."""
+    files: dict[str, set[Path]] = {MESSAGE: set(), LARGE: set(), LOG: set()}
+    for path in waiting.files():
+        if path.suffix in files:
+            files[path.suffix].add(path)
+        else:
+            found.strays.append(path)
+    for path in files[MESSAGE]:
+        log = path.with_suffix(LOG)
+        _read_file(found, path, log if log in files[LOG] else None, waiting)
+    found.strays += [path for path in files[LOG] if path.with_suffix(MESSAGE) not in files[MESSAGE]]
+    return files[LARGE]
+
+
+def _read_file(found: Survey, path: Path, log: Path | None, waiting: Waiting) -> None:
+    try:
+        envelope = waiting.envelope(path)
+        if log:
+            envelope = waiting.latest(log, envelope)
+    except FileNotFoundError:
+        return  # settled by the server that runs
+    except LineError as error:
+        found.spoiled.append((path, str(error)))
+    else:
+        found.held[envelope.id] = Held(envelope, path, saved=envelope)
+
+
+def _replay(found: Survey, path: Path, reading: Reading, waiting: Waiting, now: float) -> None:
+    segment = Segment(int(path.stem), path, now)
+    found.segments.append(segment)
+    found.damages += [(path, damage) for damage in reading.damages]
+    for record in reading.records:
+        try:
+            _apply(found, segment, record, waiting)
+        except LineError as error:
+            found.damages.append((path, Damage(record.at, record.end, str(error))))
+
+
+def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) -> None:
+    id = MessageId(record.id)
+    held = found.held.get(id)
+    if record.kind in (Kind.ACCEPT, Kind.LARGE):
+        if held is None or held.home != waiting.path(id, MESSAGE):  # else it stands in both places
+            found.held[id] = _accepted(segment, record, waiting)
+    elif record.kind is Kind.RESULT:
+        if held is not None:
+            held.envelope = held.envelope.with_recipients(read_changes(record.meta))
+    else:
+        found.held.pop(id, None)
+        if record.kind is Kind.DONE:
+            found.settled.add(id)
+            if held is not None and isinstance(held.home, Path):
+                found.finished.add(id)
+    segment.note(record.kind, id)
+
+
+def _accepted(segment: Segment, record: Record, waiting: Waiting) -> Held:
+    envelope = read_envelope(record.meta)
+    if record.kind is Kind.LARGE:
+        return Held(envelope, waiting.path(envelope.id, LARGE), saved=envelope)
+    size = record.end - record.body_at
+    return Held(envelope, Place(segment.number, record.body_at, size, record.checksum))
+
+
+def _check_larges(found: Survey, larges: set[Path], waiting: Waiting) -> None:
+    """Match large messages with their ACCEPTs. One without was arriving: no 250 was said."""
+    accepted = {
+        held.home: held
+        for held in found.held.values()
+        if isinstance(held.home, Path) and held.home.suffix == LARGE
+    }
+    for path, held in accepted.items():
+        try:
+            waiting.envelope(path)
+        except (FileNotFoundError, LineError) as error:
+            found.spoiled.append((path, f"{error}, for {held.envelope}"))
+            del found.held[held.envelope.id]
+    found.strays += [
+        path for path in larges if path not in accepted and path.stem not in found.finished
+    ]

@@ -1,0 +1,172 @@
+"""Files for mail that waits, and for large messages from the start.
+
+waiting/4f/ID.msg     a line of JSON (envelope, size, checksum), then the content
+waiting/4f/ID.large   the same; it counts only where an ACCEPT in the journal names it
+waiting/4f/ID.log     later states of the envelope, a line each; the last good one is true
+waiting/4f/*.tmp      being written: swept at the next start
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mta.model.envelope import Envelope, MessageId
+from mta.model.trouble import SpoolError
+
+from mta.edge.spool.disk import Disk, write_file, write_whole
+from mta.edge.spool.lines import (
+    LineError,
+    envelope_line,
+    envelope_of,
+    parsed,
+    read_envelope,
+    sealed,
+    unsealed,
+)
+from mta.edge.spool.records import VersionError
+
+VERSION = 1
+MESSAGE, LARGE, LOG = ".msg", ".large", ".log"
+
+_SUBFOLDERS = tuple(f"{number:02x}" for number in range(256))
+_FIRST_READ = 4096
+_FIRST_LINE_LIMIT = 64 << 20
+
+
+class Waiting:
+    """The folder waiting/ and what is in it. All methods block; all raise OSError."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._unsynced: set[Path] = set()
+
+    def make(self) -> None:
+        """Have the folder and all that are in it."""
+        self._disk.make_folder(self._folder)
+        for name in sorted(set(_SUBFOLDERS) - set(self._disk.names(self._folder))):
+            self._disk.make_folder(self._folder / name)
+        self._disk.sync_folder(self._folder)
+
+    def path(self, id: MessageId, suffix: str) -> Path:
+        """Where a message's file of this kind is."""
+        return self._folder / f"{zlib.crc32(id.encode()) & 255:02x}" / (id + suffix)
+
+    def put(self, envelope: Envelope, content: bytes, checksum: int) -> None:
+        """Write a message; durable after `sync`. The checksum is what the content should have."""
+        path = self.path(envelope.id, MESSAGE)
+        self._write(path, envelope, content, checksum)
+        self._unsynced.add(path.parent)
+
+    def put_large(self, envelope: Envelope, content: bytes) -> Path:
+        """Write a large message, durably; it does not count before its ACCEPT."""
+        path = self.path(envelope.id, LARGE)
+        self._write(path, envelope, content, zlib.crc32(content))
+        self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
+        return path
+
+    def promote(self, id: MessageId) -> Path:
+        """Let a large message count without its ACCEPT, durably after `sync`; gives its path."""
+        path = self.path(id, MESSAGE)
+        self._disk.rename(self.path(id, LARGE), path)
+        self._unsynced.add(path.parent)
+        return path
+
+    def log(self, envelope: Envelope) -> None:
+        """Write a later state of a message; durable after `sync`."""
+        path = self.path(envelope.id, LOG)
+        file = self._disk.append_to(path)
+        try:
+            # It begins with an end of line: what stands before may have been cut off.
+            write_whole(self._disk, file, [b"\n", sealed(envelope_line(envelope))])
+            self._disk.sync(file)
+        finally:
+            self._disk.close(file)
+        self._unsynced.add(path.parent)
+
+    def remove(self, id: MessageId) -> None:
+        """Take a message's files away; durable after `sync`."""
+        for suffix in (MESSAGE, LARGE, LOG):
+            self._disk.unlink(self.path(id, suffix))
+        self._unsynced.add(self.path(id, MESSAGE).parent)
+
+    def sync(self) -> None:
+        """Have the names on the platter."""
+        for folder in sorted(self._unsynced):
+            self._disk.sync_folder(folder)
+            self._unsynced.discard(folder)
+
+    def files(self) -> Iterator[Path]:
+        """All files that are there."""
+        for subfolder in _SUBFOLDERS:
+            for name in self._disk.names(self._folder / subfolder):
+                yield self._folder / subfolder / name
+
+    def envelope(self, path: Path) -> Envelope:
+        """What the first line of a message's file says; its content is not read.
+
+        Raises LineError where the line is bad, or the file is shorter or longer than it says;
+        VersionError where another version wrote it.
+        """
+        line, at = self._first_line(path)
+        envelope, size, _ = _read_title(line)
+        found = self._disk.size(path) - at
+        if found != size:
+            raise LineError(f"expected {size} octets of content, found {found}")
+        if envelope.id != path.stem:
+            raise LineError(f"expected the message {path.stem}, found {envelope.id}")
+        return envelope
+
+    def latest(self, path: Path, envelope: Envelope) -> Envelope:
+        """The latest state that a log holds, or else `envelope`."""
+        for line in reversed(self._disk.read(path).splitlines()):
+            try:
+                return read_envelope(unsealed(line))
+            except LineError:
+                continue  # cut off while it was written
+        return envelope
+
+    def content(self, path: Path) -> bytes:
+        """The message's exact octets. Raises SpoolError where they are not what was written."""
+        data = self._disk.read(path)
+        end = data.find(b"\n")
+        try:
+            _, _, checksum = _read_title(data[:end])
+        except (LineError, VersionError) as error:
+            raise SpoolError(f"{path}: {error}") from error
+        content = data[end + 1 :]
+        if zlib.crc32(content) != checksum:
+            raise SpoolError(f"{path}: the checksum of the content is wrong")
+        return content
+
+    def _write(self, path: Path, envelope: Envelope, content: bytes, checksum: int) -> None:
+        title = b'{"format":%d,"size":%d,"checksum":%d,"envelope":%b}' % (
+            VERSION,
+            len(content),
+            checksum,
+            envelope_line(envelope),
+        )
+        write_file(self._disk, path, [sealed(title), content])
+
+    def _first_line(self, path: Path) -> tuple[bytes, int]:
+        """A file's first line, and where the next begins."""
+        size = _FIRST_READ
+        while True:
+            data = self._disk.read(path, 0, size)
+            end = data.find(b"\n")
+            if end >= 0:
+                return data[:end], end + 1
+            if len(data) < size or size > _FIRST_LINE_LIMIT:
+                raise LineError("there is no first line")
+            size *= 8
+
+
+def _read_title(line: bytes) -> tuple[Envelope, int, int]:
+    """Envelope, size and checksum of the content. Raises LineError, VersionError."""
+    raw = parsed(unsealed(line))
+    version, size, checksum = (raw.get(name) for name in ("format", "size", "checksum"))
+    if version != VERSION:
+        raise VersionError(f"expected message format {VERSION}, found {version!r}")
+    if not isinstance(size, int) or not isinstance(checksum, int):
+        raise LineError("expected the size and the checksum of the content")
+    return envelope_of(raw.get("envelope")), size, checksum
