@@ -5,10 +5,21 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run demo test fast check format clean
+# Say what can be done.
+help:
+	@echo 'make run          the server on 127.0.0.1:8025'
+	@echo 'make run-sandbox  the server in a small Internet of its own, on loopback'
+	@echo 'make demo         the whole job, shown and checked'
+	@echo 'make test         every test; make fast: without the slow ones'
+	@echo 'make check        format, lint, types, the law of imports'
+
+.PHONY: help run run-sandbox demo test fast check format clean
 
 run: $(READY)
 	@$(BIN)/mta serve
+
+run-sandbox: $(READY)
+	@$(BIN)/mta sandbox
 
 demo: $(READY)
 	@$(BIN)/python -m mta.sandbox.demo

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-COMMANDS: tuple[str, ...] = ("check", "dkim")
+COMMANDS: tuple[str, ...] = ("serve", "check", "dkim", "sandbox")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

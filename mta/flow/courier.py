@@ -6,7 +6,7 @@ from itertools import islice
 
 from mta.model.domain import Host, TlsDemand
 from mta.model.envelope import Destination, Letter
-from mta.model.outcome import Outcome, Scope, Stage, Verdict
+from mta.model.outcome import Outcome, Scope, Stage, Verdict, unresolved
 
 from mta.rules.routing import (
     Route,
@@ -140,9 +140,13 @@ class Courier:
 
     async def _addresses(self, name: str, *, is_implicit: bool) -> tuple[str, ...] | Outcome:
         answer = literal_addresses(name) or await self._lookup.addresses(name)
-        return usable_addresses(
+        usable = usable_addresses(
             name, answer, private_allowed=self._way.private_allowed, is_implicit=is_implicit
         )
+        if self._way.relay is not None and isinstance(usable, Outcome):
+            # Its name is an operator's word, and may be mended: no sender's mail fails by it.
+            return unresolved(f"the smarthost cannot be found: {usable.reply.text}")
+        return usable
 
 
 def _without_outcome(letter: Letter, outcomes: Mapping[int, Outcome]) -> list[int]:

@@ -101,8 +101,8 @@ class FakeSession:
         final = self._peer.final_reply() if taken else None
         if taken and final == OK:
             pairs = zip(letter.recipients, replies, strict=True)
-            taken = tuple(recipient for recipient, reply in pairs if reply == OK)
-            self._peer.letters.append(replace(letter, recipients=taken))
+            heard = tuple(recipient for recipient, reply in pairs if reply == OK)
+            self._peer.letters.append(replace(letter, recipients=heard))
         for reply in replies:
             if reply != OK:
                 yield judge(reply, Stage.RECIPIENT, self.host, self.tls)

@@ -318,3 +318,16 @@ async def test_a_report_stored_before_a_crash_is_not_stored_again() -> None:
     await after.step()
 
     assert len(after.letters_to("sender.test")) == 1
+
+
+@story
+async def test_a_smarthost_whose_name_is_wrong_keeps_the_mail_waiting() -> None:
+    house = House(mode=Mode.SMARTHOST)
+    relay = house.world.peers.pop("mx.relay.test")
+    await house.submit("bob@there.test")
+
+    await house.step()
+    house.world.peers["mx.relay.test"] = relay
+    await house.advance(MINUTE)
+
+    assert house.kinds("bob@there.test") == [Kind.DEFERRED, Kind.DELIVERED]

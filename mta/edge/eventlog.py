@@ -1,0 +1,151 @@
+"""Events on a stream: JSON lines for machines, one short line each for people.
+
+A thread does the writing, so that a slow reader of the stream never holds up mail.
+"""
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TextIO
+
+from mta.model.event import Event, Kind
+from mta.model.outcome import Reply
+
+MAX_WAITING = 100_000  # events a stuck reader may leave waiting before further ones are dropped
+
+
+class Format(StrEnum):
+    """How events are written."""
+
+    JSON = "json"
+    PEOPLE = "people"
+
+
+class StreamEventLog:
+    """Writes events to a text stream. `emit` never waits: with a stuck reader, events are lost."""
+
+    def __init__(self, stream: TextIO, format: Format) -> None:
+        self._stream = stream
+        self._line: Callable[[Event], str] = _LINES[format]
+        self._waiting: queue.Queue[Event | None] = queue.Queue(MAX_WAITING)
+        self._writer = threading.Thread(target=self._write_all, name="event log", daemon=True)
+        self._writer.start()
+
+    def emit(self, event: Event) -> None:
+        """Write one event, soon."""
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            return  # the reader is stuck; mail goes on
+
+    def close(self, limit: float = 5.0) -> None:
+        """Write what waits, within `limit` seconds."""
+        try:
+            self._waiting.put(None, timeout=limit)
+        except queue.Full:
+            return
+        self._writer.join(limit)
+
+    def _write_all(self) -> None:
+        for batch in self._batches():
+            try:
+                self._stream.write("".join(self._line(event) + "\n" for event in batch))
+                self._stream.flush()
+            except (OSError, ValueError):
+                continue  # a closed pipe: nobody reads, and mail goes on
+
+    def _batches(self) -> Iterator[list[Event]]:
+        while (event := self._waiting.get()) is not None:
+            batch = [event]
+            while not self._waiting.empty():
+                event = self._waiting.get()
+                if event is None:
+                    yield batch
+                    return
+                batch.append(event)
+            yield batch
+
+
+def as_json(event: Event) -> str:
+    """One event as one line of ASCII JSON; what does not apply is left out."""
+    return json.dumps(as_mapping(event), separators=(",", ":"))
+
+
+def as_mapping(event: Event) -> dict[str, object]:
+    """One event as plain values. `at` is ISO 8601 in UTC, `next_at` too; `seconds` is a number."""
+    shown: dict[str, object] = {"kind": str(event.kind), "at": _iso(event.at)}
+    for name in ("id", "sender", "recipient", "recipients", "size", "client", "road", "stage"):
+        value = getattr(event, name)
+        if value is not None:
+            shown[name] = value if isinstance(value, int) else str(value)
+    if event.host is not None:
+        shown |= {"host": event.host.name, "address": event.host.address}
+    if event.tls is not None:
+        shown["tls"] = {
+            "version": event.tls.version,
+            "cipher": event.tls.cipher,
+            "verified": event.tls.is_verified,
+        }
+    if event.reply is not None:
+        reply = event.reply
+        shown["reply"] = {"code": reply.code, "status": reply.status, "text": reply.text}
+    if event.attempts is not None:
+        shown["attempts"] = event.attempts
+    if event.next_at is not None:
+        shown["next_at"] = _iso(event.next_at)
+    if event.seconds is not None:
+        shown["seconds"] = round(event.seconds, 3)
+    if event.report is not None:
+        shown["report"] = event.report
+    if event.text is not None:
+        shown["text"] = str(event.text)
+    return shown
+
+
+def for_people(event: Event) -> str:
+    """One event as a short line; what came from a peer is escaped."""
+    at = datetime.fromtimestamp(event.at, UTC).astimezone().strftime("%H:%M:%S")
+    words = [at, f"{event.kind:<9}", event.id or "-", *_details(event)]
+    return _printable(" ".join(words))
+
+
+def _details(event: Event) -> Iterator[str]:
+    if event.kind in (Kind.ACCEPTED, Kind.REFUSED):
+        yield f"from <{event.sender}> at {event.client}"
+    if event.kind is Kind.ACCEPTED:
+        yield f"to {event.recipients}, {event.size} bytes"
+    if event.recipient is not None:
+        yield str(event.recipient)
+    if event.host is not None:
+        yield f"at {event.host}"
+    if event.kind is Kind.DELIVERED:
+        yield f"({event.tls.version if event.tls else 'in clear'})"
+    if event.report is not None:
+        yield f"to <{event.sender}> as {event.report}"
+    if event.reply is not None and event.kind is not Kind.DELIVERED:
+        yield f": {_said(event.reply)}"
+    if event.text is not None:
+        yield f": {event.text}"
+    if event.next_at is not None:
+        yield f"(again in {event.next_at - event.at:.0f} s)"
+
+
+def _said(reply: Reply) -> str:
+    return f"{reply.code} {reply.status} {reply.text}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+_LINES: dict[Format, Callable[[Event], str]] = {
+    Format.JSON: as_json,
+    Format.PEOPLE: for_people,
+}
