@@ -7,9 +7,10 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mta.model.domain import Host
+
+T = TypeVar("T")
 
 PATIENCE = 10.0  # seconds for one step of a script: no test should come near it
 
@@ -28,6 +31,12 @@ class Caller:
         self._reader = reader
         self._writer = writer
         self.heard: list[bytes] = []
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        name = self._writer.get_extra_info("peername")
+        return str(name[0])
 
     async def say(self, *lines: str) -> None:
         """Lines of text, in one write."""
@@ -67,6 +76,12 @@ class Caller:
             while await self._reader.read(65536):
                 pass
 
+    async def take_leave(self) -> None:
+        """The end of a usual session."""
+        if await self.hear() == b"QUIT":
+            await self.say("221 bye")
+        await self.hear_end()
+
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """The server's side of a handshake."""
         await self._writer.start_tls(context)
@@ -100,8 +115,8 @@ Script = Callable[[Caller], Awaitable[None]]
 class ScriptedPeer:
     """Runs a script for each connection: the scripts in turn, the last one again and again.
 
-    `async with` gives the Host to connect to. Leaving it ends every connection and raises what
-    went wrong in a script. `callers` are the clients that came.
+    `async with` gives the Host to connect to. Leaving it waits for the scripts, ends every
+    connection and raises what went wrong in a script. `callers` are the clients that came.
     """
 
     def __init__(
@@ -127,6 +142,8 @@ class ScriptedPeer:
         traceback: TracebackType | None,
     ) -> None:
         self._server.close()
+        if error is None and self._tasks:  # a script ends when its client has gone
+            await asyncio.wait(self._tasks, timeout=PATIENCE)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -150,6 +167,22 @@ class ScriptedPeer:
         finally:
             if not writer.transport.is_closing():
                 writer.close()
+
+
+def run(
+    work: Coroutine[Any, Any, T],
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> T:
+    """Run a test's work to its end, on a loop of its own, for less than forever."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(asyncio.wait_for(work, 3 * PATIENCE))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what happens by itself, as soon as the loop turns."""
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():  # noqa: ASYNC110 - what happens in a transport sets no event
+            await asyncio.sleep(0)
 
 
 def free_host(name: str = "mx.test") -> Host:

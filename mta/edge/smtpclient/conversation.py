@@ -60,11 +60,12 @@ class Conversation:
         A 421 ends the conversation (RFC 5321 §3.8). So does a 2yz or 3yz out of place, which
         raises ConversationError: nobody knows what such a peer believes that it was told.
         """
+        words = reply.legible()
         if not reply.is_refusal:
-            raise self.wire.end(f"the peer's reply is out of place: {reply.legible()}", 5, 0)
+            raise self.wire.end(f"the reply is out of place: {words.code} {words.text}", 5, 0)
         if reply.code == 421:
-            self.wire.end(f"the peer is closing: {reply.legible()}")
-        return judge(reply.legible(), self.stage, self.host, self.tls)
+            self.wire.end(f"the peer is closing: {words.text}")
+        return judge(words, self.stage, self.host, self.tls)
 
     def breakdown(self, error: ConversationError, *, may_have_arrived: bool = False) -> Outcome:
         """What it means that the conversation broke at this stage."""

@@ -83,11 +83,11 @@ class ReplyReader:
     def _is_last(self, line: bytes) -> bool:
         found = _LINE.fullmatch(line)
         if found is None:
-            raise MalformedReply(f"expected an SMTP reply, got {legible(line[:80])!r}")
+            raise MalformedReply(f'expected an SMTP reply, got "{legible(line[:80])}"')
         code, separator, text = found.groups(default=b"")
         if self._code and code != self._code:
             raise MalformedReply(
-                f"expected another line of reply {self._code.decode()}, got {legible(line[:80])!r}"
+                f'expected another line of reply {self._code.decode()}, got "{legible(line[:80])}"'
             )
         self._code = code
         self._lines.append(text)

@@ -1,0 +1,91 @@
+"""Plays the conversations in tests/dialogs/out; their README says how they are written."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mta.model.address import Address
+from mta.model.domain import TlsDemand, TlsLevel
+from mta.model.envelope import Letter, MessageId
+from mta.model.outcome import Outcome
+
+from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
+
+from tests.edge.scripted_peer import Caller, ScriptedPeer
+
+FOLDER = Path(__file__).parent.parent / "dialogs" / "out"
+SHORT = Timeouts(*(5.0,) * 10)
+
+
+class Dialog:
+    """One file, read."""
+
+    def __init__(self, path: Path) -> None:
+        lines = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
+        self.letters = [letter(line[6:].split()) for line in lines if line.startswith("send: ")]
+        self.expected = [line[2:] for line in lines if line.startswith("= ")]
+        self.login = next((login(line) for line in lines if line.startswith("login: ")), None)
+        self._steps = [line for line in lines if line.startswith(("S", "C:", "close"))]
+
+    async def play(self, client: Caller) -> None:
+        """The peer's part."""
+        for kind, _, text in (step.partition(" ") for step in self._steps):
+            if kind == "C:":
+                assert (await client.hear()).decode() == text
+            elif kind == "close":
+                return
+            else:
+                ending = "" if kind == "S+" else "\r\n"
+                await client.say_raw((unescaped(text) + ending).encode("latin-1"))
+        await client.hear_end()
+
+
+def unescaped(text: str) -> str:
+    return text.encode().decode("unicode_escape")
+
+
+def letter(words: list[str]) -> Letter:
+    names = [word for word in words if word not in ("8bit", "smtputf8")]
+    return Letter(
+        MessageId("m1"),
+        Address("sender", "client.test"),
+        tuple(Address(name, "there.test") for name in names),
+        b"Subject: hello\r\n\r\n.dot\r\n",
+        is_8bit="8bit" in words,
+        needs_smtputf8="smtputf8" in words,
+    )
+
+
+def login(line: str) -> Login:
+    _, username, password, *rest = line.split()
+    return Login(username, password, allow_plaintext=rest == ["plaintext"])
+
+
+def shown(outcome: Outcome) -> str:
+    doubt = ", may have arrived" if outcome.may_have_arrived else ""
+    return f"{outcome.verdict} {outcome.reply} ({outcome.stage}, {outcome.scope}{doubt})"
+
+
+async def became(dialog: Dialog) -> list[str]:
+    """What became of each recipient, and of the session."""
+    async with ScriptedPeer(dialog.play) as host:
+        connector = SmtpConnector(hostname="client.test", timeouts=SHORT, login=dialog.login)
+        session = await connector.open(host, TlsDemand(TlsLevel.NONE))
+        if isinstance(session, Outcome):
+            return [f"no session: {shown(session)}"]
+        lines: list[str] = []
+        for each in dialog.letters:
+            lines += [shown(outcome) for outcome in await session.send(each)]
+            lines.append("usable" if session.is_usable else "unusable")
+        await session.close()
+    return lines
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
+def test_the_conversation_goes_as_written(path: Path) -> None:
+    dialog = Dialog(path)
+
+    lines = asyncio.run(became(dialog))
+
+    assert lines == dialog.expected
