@@ -54,14 +54,14 @@ def literal_ip(domain: str) -> str | None:
 
 def refuse_unicode(domain: str) -> str:
     """Stand where no IDNA conversion is at hand."""
-    raise AddressError(f"expected an ASCII domain, got {domain!r}")
+    raise AddressError("only ASCII is taken here")
 
 
 def parse_address(text: str, to_ascii: Callable[[str], str] = refuse_unicode) -> Address:
     """Read a mailbox, strictly (RFC 5321 §4.1.2, with RFC 6531 §3.3 for what is not ASCII).
 
-    `to_ascii` turns a domain with non-ASCII labels into A-labels, or raises ValueError.
-    Raises AddressError.
+    `to_ascii` turns a domain with non-ASCII labels into A-labels, or raises ValueError, whose
+    text is fit for a reply. Raises AddressError.
     """
     local, at, domain = text.rpartition("@")
     if not at:
@@ -103,7 +103,7 @@ def _checked_literal(text: str) -> str:
         raise AddressError(f"expected a closing bracket, got {_shown(text)}")
     inner = text[1:-1]
     try:
-        if inner.lower().startswith("ipv6:"):
+        if inner.lower().startswith("ipv6:") and "%" not in inner:  # no zone: it may hold anything
             return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
         return f"[{ipaddress.IPv4Address(inner)}]"
     except ValueError as error:
@@ -111,5 +111,6 @@ def _checked_literal(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """`text` bounded and escaped, fit for a reply or a log."""
-    return ascii(text if len(text) <= 80 else text[:77] + "...")
+    """`text` escaped and bounded, fit for a reply or a log."""
+    shown = ascii(text[:80])
+    return shown if len(text) <= 80 and len(shown) <= 90 else shown[:87] + "..."
