@@ -57,8 +57,12 @@ class Reply:
 
     @property
     def status(self) -> str:
-        """The enhanced status code, as in "4.7.1"; its class is read off the code (RFC 3463 §2)."""
-        return f"{self.code // 100}.{self.subject}.{self.detail}"
+        """The enhanced status code, as in "4.7.1"; its class is read off the code (RFC 3463 §2).
+
+        Where the code has no such class, it is that of the verdict on it: to be tried again.
+        """
+        kind = self.code // 100 if self.code // 100 in (2, 4, 5) else 4
+        return f"{kind}.{self.subject}.{self.detail}"
 
     @property
     def is_positive(self) -> bool:
@@ -69,7 +73,7 @@ class Reply:
         return f"{self.code} {self.status} {self.text}"
 
 
-_STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |$)")
+_STATUS = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?: |$)")
 
 
 def parse_reply(code: int, text: str) -> Reply:
@@ -121,19 +125,27 @@ _NEVER_FINAL = {Stage.TLS, Stage.LOGIN}
 
 
 def judge(reply: Reply, stage: Stage, host: Host, tls: TlsFacts | None = None) -> Outcome:
-    """What a peer's `reply` at `stage` means, and how far it reaches (RFC 5321 §4.2.1, §4.3.2)."""
+    """What a peer's `reply` at `stage` means, and how far it reaches (RFC 5321 §4.2.1, §4.3.2).
+
+    Nothing is delivered but by a 2yz to the content itself.
+    """
     scope = Scope.HOST if reply.code in (421, 521) else _REACH[stage]
     return Outcome(_verdict(reply, stage), reply, stage, scope, host, is_from_peer=True, tls=tls)
 
 
 def _verdict(reply: Reply, stage: Stage) -> Verdict:
-    if 200 <= reply.code < 300:
+    if 200 <= reply.code < 300 and stage is Stage.CONTENT:
         return Verdict.DELIVERED
-    if reply.code == 552 and stage is Stage.RECIPIENT and (reply.subject, reply.detail) == (0, 0):
-        return Verdict.DEFERRED  # meant as "too many recipients", RFC 5321 §4.5.3.1.10
+    if reply.code == 552 and stage is Stage.RECIPIENT and _may_mean_too_many(reply):
+        return Verdict.DEFERRED  # RFC 5321 §4.5.3.1.10
     if 500 <= reply.code < 600 and stage not in _NEVER_FINAL:
         return Verdict.FAILED
     return Verdict.DEFERRED  # 4yz, and whatever no server should say: try again
+
+
+def _may_mean_too_many(reply: Reply) -> bool:
+    """Whether a 552 to RCPT may mean too many recipients, rather than a mailbox that is full."""
+    return (reply.subject, reply.detail) in ((0, 0), (5, 3))
 
 
 def broken(
