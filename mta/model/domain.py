@@ -45,8 +45,8 @@ class Host:
     port: int
 
     def __str__(self) -> str:
-        bracketed = f"[{self.address}]"
-        return f"{self.name}{bracketed}:{self.port}" if self.name != bracketed else bracketed
+        is_literal = self.name.startswith("[")  # and says its address already
+        return f"{self.name}{'' if is_literal else f'[{self.address}]'}:{self.port}"
 
 
 class TlsLevel(StrEnum):
