@@ -41,8 +41,8 @@ from mta.edge.submission import (
     SessionLimits,
     SubmissionServer,
     Tls,
-    server_tls,
 )
+from mta.edge.tls import CertificateError, server_context
 
 from mta.config import Settings
 from mta.config.settings import Delivery, Limits, Listen, ListenerTls, Smarthost
@@ -61,7 +61,14 @@ def new_id() -> MessageId:
 
 
 # What keeps a server from starting; each says what is wrong and the cure.
-STARTUP_ERRORS = (SigningError, NoNameserver, SpoolError, ListenError, OSError)
+STARTUP_ERRORS = (
+    SigningError,
+    CertificateError,
+    NoNameserver,
+    SpoolError,
+    ListenError,
+    OSError,
+)
 
 
 def open_spool(settings: Settings) -> FileSpool:
@@ -207,7 +214,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
             settings.spool / "tls", settings.hostname, time.time()
         )
         log.warning("no certificate is configured: using a self-signed one, %s", certificate)
-    return server_tls(certificate, key)
+    return server_context(certificate, key)
 
 
 class Server:

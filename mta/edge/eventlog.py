@@ -76,7 +76,7 @@ def as_json(event: Event) -> str:
 
 def as_mapping(event: Event) -> dict[str, object]:
     """One event as plain values. `at` is ISO 8601 in UTC, `next_at` too; `seconds` is a number."""
-    shown: dict[str, object] = {"kind": str(event.kind), "at": _iso(event.at)}
+    shown: dict[str, object] = {"event": str(event.kind), "at": _iso(event.at)}
     for name in ("id", "sender", "recipient", "recipients", "size", "client", "road", "stage"):
         value = getattr(event, name)
         if value is not None:
