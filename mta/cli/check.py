@@ -39,7 +39,8 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
         return 2
     surprises = [*warnings(settings), *weak_keys(settings)]
     if arguments.json:
-        print(json.dumps({"settings": settings.shown(), "warnings": surprises}, indent=2))
+        print(json.dumps({"warnings": surprises}), file=sys.stderr)
+        print(json.dumps(settings.shown(), indent=2))
     else:
         print("".join(f"warning: {text}\n" for text in surprises), end="", file=sys.stderr)
         print(yaml.safe_dump(settings.shown(), sort_keys=False), end="")

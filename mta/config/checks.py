@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
+from mta.config.quantities import shown_size
 from mta.config.settings import (
     Auth,
     Listen,
@@ -59,14 +60,19 @@ def is_open(listen: Listen) -> bool:
 
 def _about_limits(settings: Settings) -> Iterator[tuple[str, str]]:
     limits = settings.limits
-    for low, high in (("disk_low", "disk_high"), ("inodes_low", "inodes_high")):
-        least, found = getattr(limits, low), getattr(limits, high)
-        if found < least:
-            yield f"limits.{high}", f"expected at least limits.{low} ({least}), got {found}"
-    if limits.buffer < limits.message_size:
+    for name, number, floor, least in (
+        ("disk_high", limits.disk_high, "disk_low", limits.disk_low),
+        ("buffer", limits.buffer, "message_size", limits.message_size),
+    ):
+        if number < least:
+            yield (
+                f"limits.{name}",
+                f"expected at least limits.{floor} ({shown_size(least)}), got {shown_size(number)}",
+            )
+    if limits.inodes_high < limits.inodes_low:
         yield (
-            "limits.buffer",
-            f"expected at least limits.message_size ({limits.message_size}), got {limits.buffer}",
+            "limits.inodes_high",
+            f"expected at least limits.inodes_low ({limits.inodes_low}), got {limits.inodes_high}",
         )
 
 

@@ -63,10 +63,10 @@ class Draft:
             self._cut({_extent(mistake["loc"], mistake["type"]) for mistake in mistakes})
 
     def note(self, objections: Iterable[tuple[str, str]]) -> None:
-        """Add objections, except to keys where a mistake is known already."""
-        known = [path_of(cut) for cut in self.cuts]
+        """Add objections to keys, except where a cut may be what they object to."""
+        cuts = [path_of(cut) for cut in self.cuts]
         for path, text in objections:
-            if not any(path == cut or path.startswith((f"{cut}.", f"{cut}[")) for cut in known):
+            if not any(_is_within(path, cut) or _is_within(cut, path) for cut in cuts):
                 self.problems.append(f"{path}: {text}")
 
     def _cut(self, locations: set[Location]) -> None:
@@ -75,6 +75,11 @@ class Draft:
         self.cuts |= locations
         for location in sorted(locations, key=_in_order, reverse=True):  # higher places first
             _remove(self.data, location)
+
+
+def _is_within(path: str, other: str) -> bool:
+    """Whether a key is another one or stands below it."""
+    return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
 def _extent(location: Location, kind: str) -> Location:

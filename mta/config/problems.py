@@ -92,13 +92,12 @@ def _keys_beside(location: Location, root: type[BaseModel]) -> list[str]:
     section = root
     for part in location[:-1]:
         if isinstance(part, str):
-            section = _section_in(section.model_fields[part].annotation)
+            section = section_in(section.model_fields[part].annotation) or section
     return list(section.model_fields)
 
 
-def _section_in(annotation: object) -> type[BaseModel]:
-    """The one section that an annotation such as `tuple[Listen, ...]` holds."""
+def section_in(annotation: object) -> type[BaseModel] | None:
+    """The section that an annotation such as `tuple[Listen, ...]` holds, if it does."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    held = [each for each in get_args(annotation) if each not in (type(None), Ellipsis)]
-    return _section_in(held[0])
+    return next(filter(None, map(section_in, get_args(annotation))), None)

@@ -7,7 +7,7 @@ What each key means to an operator stands in config.yaml.example.
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     ValidationInfo,
+    model_validator,
 )
 
 from mta.model.domain import TlsLevel
@@ -56,8 +57,15 @@ def _not_postgresql(value: object) -> object:
     return value
 
 
+def _not_empty(value: object) -> object:
+    if value == "":  # which pathlib takes for this folder
+        raise ValueError("expected a path")
+    return value
+
+
 def _a_floor(value: object) -> object:
-    if value == TlsLevel.NONE:  # a road may do without TLS; to demand that it does helps nobody
+    # A road may do without TLS; to demand that it does helps nobody.
+    if value not in (TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRED, TlsLevel.VERIFY):
         raise ValueError("expected opportunistic, required or verify")
     return value
 
@@ -81,7 +89,7 @@ Secret = Annotated[SecretStr, PlainSerializer(lambda _: "********")]
 ListenAddress = Annotated[Endpoint, BeforeValidator(read_endpoint), PlainSerializer(str)]
 Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
 ClientNetwork = Annotated[Network, BeforeValidator(read_network)]
-FilePath = Annotated[Path, AfterValidator(_anchored)]
+FilePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 Text = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_not_a_boolean)]
 Count = Annotated[Whole, Field(ge=1)]
@@ -135,6 +143,22 @@ class Section(BaseModel):
     """A group of keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_voids(cls, data: object) -> object:
+        """Take a key with nothing after it for one left out: all below it may be comments."""
+        if not isinstance(data, dict):
+            return data
+        return {
+            key: value for key, value in data.items() if value is not None or cls._has_none(key)
+        }
+
+    @classmethod
+    def _has_none(cls, key: object) -> bool:
+        """Whether `key` is unknown, which is reported elsewhere, or None is one of its values."""
+        field = cls.model_fields.get(str(key))
+        return field is None or type(None) in get_args(field.annotation)
 
 
 LOOPBACK = (read_network("127.0.0.0/8"), read_network("::1/128"))
