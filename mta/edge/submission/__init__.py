@@ -1,0 +1,27 @@
+"""The door: SMTP in, for the clients that may submit mail here (RFC 6409, on aiosmtpd).
+
+`settings` is what it is told, `dialogue` what it says, `session` one connection, `server` the
+listeners. What it takes it hands to a `Door`.
+"""
+
+from mta.edge.submission.server import SubmissionServer
+from mta.edge.submission.settings import (
+    LOOPBACK,
+    Auth,
+    Door,
+    Listener,
+    ListenError,
+    SessionLimits,
+    Tls,
+)
+
+__all__ = [
+    "LOOPBACK",
+    "Auth",
+    "Door",
+    "ListenError",
+    "Listener",
+    "SessionLimits",
+    "SubmissionServer",
+    "Tls",
+]

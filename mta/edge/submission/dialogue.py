@@ -1,0 +1,304 @@
+"""What is said to each command: the state of one SMTP session, without its octets and its time.
+
+The order of commands is RFC 5321 §4.1.4; enhanced status codes stand in every reply but the
+positive ones to HELO and EHLO and the 354 (RFC 2034 §3).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import NamedTuple
+
+from mta.model.address import Address
+from mta.model.envelope import Client, Submission
+from mta.model.outcome import Reply
+
+from mta.rules.commands import (
+    RECIPIENT,
+    SENDER,
+    address_in,
+    parse_command,
+    parse_helo,
+    parse_mail,
+    parse_rcpt,
+)
+
+from mta.edge.submission.settings import Door, SessionLimits
+
+# A browser can be made to send these to a port of its own host, with our commands behind them.
+_FOREIGN = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+
+_MAX_TEXT = 480  # so that the whole line keeps to 512 octets, RFC 5321 §4.5.3.1.5
+_UNPRINTABLE = re.compile(r"[^ -~]")
+
+
+class Step(Enum):
+    """What the session does after an answer."""
+
+    NEXT = auto()  # read the next command
+    CONTENT = auto()  # read the content
+    SECURE = auto()  # start TLS
+    END = auto()  # hang up
+
+
+class Answer(NamedTuple):
+    """The octets of a reply, and what comes after it."""
+
+    line: bytes
+    step: Step = Step.NEXT
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """A message's envelope as it grows between MAIL and DATA."""
+
+    sender: Address | None
+    client: Client
+    is_smtputf8: bool
+    recipients: list[Address] = field(default_factory=list)
+    tried: int = 0
+
+
+def line_of(reply: Reply) -> bytes:
+    """A reply as it goes on the wire: one line of printable ASCII, whatever its text is."""
+    text = _UNPRINTABLE.sub("?", reply.text[:_MAX_TEXT])
+    return f"{reply.code} {reply.status} {text}\r\n".encode("ascii")
+
+
+class Dialogue:
+    """Answers one client's commands. A new one starts after STARTTLS (RFC 3207 §4.2)."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        hostname: str,
+        to_ascii: Callable[[str], str],
+        limits: SessionLimits,
+        client: str,
+        needs_login: bool = False,
+        offers_tls: bool = False,
+        is_secured: bool = False,
+    ) -> None:
+        """`client` is its IP address; `offers_tls` and `is_secured` exclude each other."""
+        self._door = door
+        self._hostname = hostname
+        self._to_ascii = to_ascii
+        self._limits = limits
+        self._client = client
+        self._needs_login = needs_login
+        self._offers_tls = offers_tls
+        self._is_secured = is_secured
+        self._helo = ""
+        self._is_extended = False
+        self._transaction: _Transaction | None = None
+        self._errors = 0
+        self._fruitless_commands = 0
+
+    def answer(self, line: bytes) -> Answer:
+        """The answer to a command line, without its CRLF."""
+        command = parse_command(line)
+        if isinstance(command, Reply):
+            return self.error(command)
+        handler = self._HANDLERS.get(command.verb)
+        if handler is not None:
+            return handler(self, command.argument)
+        if command.verb in _FOREIGN:
+            return Answer(line_of(Reply(554, "This is an SMTP server", 5, 1)), Step.END)
+        return self.error(Reply(500, "Command not recognised", 5, 1))
+
+    def error(self, reply: Reply) -> Answer:
+        """Answer a mistake of the client's; too many of them end the session."""
+        self._errors += 1
+        if self._errors > self._limits.errors:
+            return Answer(line_of(Reply(421, "Too many errors", 7, 0)), Step.END)
+        return Answer(line_of(reply))
+
+    def submission(self, content: bytes) -> Submission:
+        """The message, whose content came after the answer of step CONTENT."""
+        transaction = self._transaction
+        if transaction is None:
+            raise RuntimeError("expected a transaction")
+        self._fruitless_commands = 0
+        return Submission(
+            transaction.sender,
+            tuple(transaction.recipients),
+            content,
+            transaction.client,
+            transaction.is_smtputf8,
+        )
+
+    def reset(self) -> None:
+        """Forget the transaction: after its content, and where RSET or EHLO say so."""
+        self._transaction = None
+
+    def _fruitless(self, answer: Answer) -> Answer:
+        """Answer a command that is no mistake, but brings no message nearer."""
+        self._fruitless_commands += 1
+        if self._fruitless_commands > self._limits.fruitless:
+            return Answer(
+                line_of(Reply(421, "Too many commands without a message", 7, 0)), Step.END
+            )
+        return answer
+
+    def _ok(self, text: str = "OK", *, code: int = 250) -> Answer:
+        return self._fruitless(Answer(line_of(Reply(code, text))))
+
+    def _refusal(self, reply: Reply) -> Answer:
+        return self._fruitless(Answer(line_of(reply)))
+
+    def _on_helo(self, argument: str) -> Answer:
+        name = parse_helo(argument)
+        if isinstance(name, Reply):
+            return self.error(name)
+        self.reset()
+        self._helo, self._is_extended = name, False
+        return self._fruitless(Answer(f"250 {self._hostname}\r\n".encode("ascii")))
+
+    def _on_ehlo(self, argument: str) -> Answer:
+        name = parse_helo(argument)
+        if isinstance(name, Reply):
+            return self.error(name)
+        self.reset()
+        self._helo, self._is_extended = name, True
+        words = [
+            self._hostname,
+            f"SIZE {self._limits.message_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "PIPELINING",
+            *(["STARTTLS"] if self._offers_tls else []),
+        ]
+        lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
+        return self._fruitless(Answer(lines.encode("ascii")))
+
+    def _on_mail(self, argument: str) -> Answer:
+        if not self._helo:
+            return self.error(Reply(503, "Expected EHLO or HELO before MAIL", 5, 1))
+        if self._transaction is not None:
+            return self.error(Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1))
+        if self._needs_login:
+            return self.error(Reply(530, "Authentication required", 7, 0))
+        mail = parse_mail(argument)
+        if isinstance(mail, Reply):
+            return self.error(mail)
+        if mail.has_parameters and not self._is_extended:
+            return self.error(Reply(555, "Parameters need EHLO", 5, 4))
+        if mail.size > self._limits.message_size:
+            return self._refusal(Reply(552, "The message is too large", 3, 4))
+        sender = self._address(mail.path, SENDER, mail.is_smtputf8) if mail.path else None
+        if isinstance(sender, Reply):
+            return self.error(sender)
+        client = Client(self._client, self._helo, self._protocol(mail.is_smtputf8))
+        objection = self._door.objection_to_sender(sender, mail.size, client)
+        if objection is not None:
+            return self._refusal(objection)
+        self._transaction = _Transaction(sender, client, mail.is_smtputf8)
+        return Answer(b"250 2.1.0 Sender OK\r\n")
+
+    def _on_rcpt(self, argument: str) -> Answer:
+        transaction = self._transaction
+        if transaction is None:  # no mistake where MAIL was refused and RCPT pipelined behind it
+            return self._refusal(Reply(503, "Expected MAIL before RCPT", 5, 1))
+        rcpt = parse_rcpt(argument)
+        if isinstance(rcpt, Reply):
+            return self.error(rcpt)
+        recipient = self._recipient(rcpt.path, transaction.is_smtputf8)
+        if isinstance(recipient, Reply):
+            return self.error(recipient)
+        transaction.tried += 1
+        if len(transaction.recipients) >= self._limits.recipients:
+            return self._surplus(Reply(452, "Too many recipients", 5, 3), transaction)
+        objection = self._door.objection_to_recipient(
+            transaction.sender, recipient, transaction.client
+        )
+        if objection is not None:
+            return self._surplus(objection, transaction)
+        transaction.recipients.append(recipient)
+        return Answer(b"250 2.1.5 Recipient OK\r\n")
+
+    def _surplus(self, reply: Reply, transaction: _Transaction) -> Answer:
+        """Refuse a recipient: a client may well name thousands of them, but not for ever."""
+        is_endless = transaction.tried > 10 * self._limits.recipients
+        return self.error(reply) if is_endless else Answer(line_of(reply))
+
+    def _on_data(self, argument: str) -> Answer:
+        if argument:
+            return self.error(Reply(501, "Expected DATA alone", 5, 4))
+        if self._transaction is None:
+            return self._refusal(Reply(503, "Expected MAIL and RCPT before DATA", 5, 1))
+        if not self._transaction.recipients:
+            return self._refusal(Reply(554, "No valid recipients", 5, 1))
+        return Answer(b"354 Send the message, and end it with a dot alone\r\n", Step.CONTENT)
+
+    def _on_rset(self, argument: str) -> Answer:
+        if argument:
+            return self.error(Reply(501, "Expected RSET alone", 5, 4))
+        self.reset()
+        return self._ok()
+
+    def _on_noop(self, argument: str) -> Answer:
+        del argument  # allowed, and ignored (RFC 5321 §4.1.1.9)
+        return self._ok()
+
+    def _on_vrfy(self, argument: str) -> Answer:
+        if not argument:
+            return self.error(Reply(501, "Expected VRFY and a mailbox", 5, 4))
+        return self._ok("Send a message and see", code=252)
+
+    def _on_help(self, argument: str) -> Answer:
+        del argument
+        return self._ok("EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT", code=214)
+
+    def _on_quit(self, argument: str) -> Answer:
+        if argument:
+            return self.error(Reply(501, "Expected QUIT alone", 5, 4))
+        return Answer(b"221 2.0.0 Bye\r\n", Step.END)
+
+    def _on_starttls(self, argument: str) -> Answer:
+        if argument:
+            return self.error(Reply(501, "Expected STARTTLS alone", 5, 4))
+        if self._is_secured:
+            return self.error(Reply(503, "TLS is on already", 5, 1))
+        if not self._offers_tls:
+            return self.error(Reply(502, "TLS is not offered here", 5, 1))
+        return Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
+
+    def _on_other(self, argument: str) -> Answer:
+        del argument
+        return self.error(Reply(502, "Command not implemented", 5, 1))
+
+    def _recipient(self, path: str, is_smtputf8: bool) -> Address | Reply:
+        if path.lower() == "postmaster":  # every host has one (RFC 5321 §4.1.1.3)
+            path = f"{path}@{self._hostname}"
+        return self._address(path, RECIPIENT, is_smtputf8)
+
+    def _address(self, path: str, detail: int, is_smtputf8: bool) -> Address | Reply:
+        return address_in(path, detail, is_smtputf8=is_smtputf8, to_ascii=self._to_ascii)
+
+    def _protocol(self, is_smtputf8: bool) -> str:
+        """The word for Received: RFC 3848, RFC 6531 §4.3."""
+        if not self._is_extended:
+            return "SMTP"
+        return ("UTF8SMTP" if is_smtputf8 else "ESMTP") + ("S" if self._is_secured else "")
+
+    _HANDLERS: Mapping[str, Callable[["Dialogue", str], Answer]] = MappingProxyType(
+        {
+            "HELO": _on_helo,
+            "EHLO": _on_ehlo,
+            "MAIL": _on_mail,
+            "RCPT": _on_rcpt,
+            "DATA": _on_data,
+            "RSET": _on_rset,
+            "NOOP": _on_noop,
+            "VRFY": _on_vrfy,
+            "HELP": _on_help,
+            "QUIT": _on_quit,
+            "STARTTLS": _on_starttls,
+            "EXPN": _on_other,
+            "AUTH": _on_other,
+            "BDAT": _on_other,
+        }
+    )

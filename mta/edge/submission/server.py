@@ -1,0 +1,202 @@
+"""The listeners of the door, and who is inside."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import ip_address
+
+from mta.model.address import refuse_unicode
+from mta.model.outcome import Reply
+
+from mta.rules.content import BareNewlines
+
+from mta.edge.submission.session import Service, Session
+from mta.edge.submission.settings import Door, Listener, ListenError, SessionLimits, Tls
+
+_BACKLOG = 1_024
+
+_CURES = {
+    errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
+    errno.EACCES: "the port needs a privilege; grant CAP_NET_BIND_SERVICE, or choose 1024 or more",
+    errno.EADDRNOTAVAIL: "this machine has no such address; choose one that it has",
+    errno.EAFNOSUPPORT: "this machine has no such kind of address; choose one that it has",
+}
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_STOPPING = Reply(421, "Shutting down", 3, 2)
+
+
+class SubmissionServer:
+    """Listens, lets clients in, and sees them out."""
+
+    def __init__(
+        self,
+        *,
+        listeners: Sequence[Listener],
+        door: Door,
+        hostname: str,
+        to_ascii: Callable[[str], str] = refuse_unicode,
+        limits: SessionLimits | None = None,
+        bare_newlines: BareNewlines = BareNewlines.NORMALISE,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`to_ascii` turns a domain into A-labels or raises ValueError; `tls` may come later."""
+        self._listeners = tuple(listeners)
+        self._service = Service(
+            door=door,
+            hostname=hostname,
+            to_ascii=to_ascii,
+            limits=limits or SessionLimits(),
+            bare_newlines=bare_newlines,
+            tls=tls,
+        )
+        self._servers: list[asyncio.Server] = []
+        self._sessions: set[Session] = set()
+        self._clients: Counter[str] = Counter()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._is_stopping = False
+        self.addresses: tuple[tuple[str, int], ...] = ()
+
+    async def start(self) -> None:
+        """Listen everywhere, or nowhere and raise ListenError. `addresses` then says where."""
+        try:
+            for listener in self._listeners:
+                await self._listen(listener)
+        except ListenError:
+            self.stop_accepting()
+            raise
+
+    def stop_accepting(self) -> None:
+        """Let nobody in any more; who is inside stays."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def drain(self, limit_seconds: float) -> None:
+        """Let messages under way come to their end, and everybody go.
+
+        After the limit, contents that are still arriving are cut off. A message whose final dot
+        has come is waited for all the same: its reply is owed, and the door bounds its time.
+        """
+        self.stop_accepting()
+        self._is_stopping = True
+        for session in tuple(self._sessions):
+            session.retire(_STOPPING)
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            for session in tuple(self._sessions):
+                session.dismiss(_STOPPING)
+            await self._empty.wait()
+
+    def replace_tls(self, context: ssl.SSLContext | None) -> None:
+        """Use another certificate from the next handshake on."""
+        self._service.tls = context
+
+    def replace_limits(self, limits: SessionLimits) -> None:
+        """Use other limits from the next session on."""
+        self._service.limits = limits
+
+    async def _listen(self, listener: Listener) -> None:
+        if listener.tls is Tls.IMPLICIT and self._service.tls is None:
+            raise ListenError(f"{_place(listener)}: expected a certificate, found none")
+        loop = asyncio.get_running_loop()
+        for opened in await _sockets(listener):
+            server = await loop.create_server(
+                partial(self._new_session, listener, loop), sock=opened, backlog=_BACKLOG
+            )
+            self._servers.append(server)
+            self.addresses += (opened.getsockname()[:2],)
+
+    def _new_session(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> Session:
+        return Session(
+            service=self._service,
+            listener=listener,
+            admit=partial(self._admit, listener),
+            dismissed=self._dismissed,
+            loop=loop,
+        )
+
+    def _admit(self, listener: Listener, session: Session, client: str) -> Reply | None:
+        """Take a session in, or say why not."""
+        refusal = self._objection(listener, client)
+        if refusal is None:
+            self._sessions.add(session)
+            self._clients[client] += 1
+            self._empty.clear()
+        return refusal
+
+    def _objection(self, listener: Listener, client: str) -> Reply | None:
+        limits = self._service.limits
+        if not client or not any(ip_address(client) in network for network in listener.networks):
+            return Reply(554, "Not from your address", 7, 1)
+        if self._is_stopping:
+            return _STOPPING
+        if len(self._sessions) >= limits.connections:
+            return Reply(421, "Too many connections", 3, 2)
+        if self._clients[client] >= limits.connections_per_client:
+            return Reply(421, "Too many connections from your address", 7, 0)
+        return None
+
+    def _dismissed(self, session: Session, client: str) -> None:
+        self._sessions.discard(session)
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+        if not self._sessions:
+            self._empty.set()
+
+
+def _place(listener: Listener) -> str:
+    return f"{listener.host or '*'}:{listener.port}"
+
+
+async def _sockets(listener: Listener) -> list[socket.socket]:
+    """A socket for each address that the listener's host stands for. Raises ListenError.
+
+    A name may stand for addresses that this machine has not, as localhost often does for ::1;
+    one that it has is enough.
+    """
+    opened: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            listener.host or None, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, _, _, _, address in found:
+            try:
+                opened.append(_listening(family, address))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+        if missing is not None and not opened:
+            raise missing
+    except OSError as error:
+        for each in opened:
+            each.close()
+        cure = _CURES.get(error.errno or 0, error.strerror or str(error))
+        raise ListenError(f"{_place(listener)}: cannot listen: {cure}") from error
+    return opened
+
+
+def _listening(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    """A socket that listens at this address and no other. Raises OSError."""
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return opened

@@ -1,0 +1,88 @@
+"""What a door is told: where it stands, whom it lets in, and how much of anything it takes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Protocol
+
+from mta.model.address import Address
+from mta.model.envelope import Client, Submission
+from mta.model.outcome import Reply
+
+Network = IPv4Network | IPv6Network
+
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+class Door(Protocol):
+    """Who judges and takes the messages."""
+
+    def objection_to_sender(
+        self, sender: Address | None, size: int, client: Client
+    ) -> Reply | None:
+        """The refusal to MAIL; `size` is the announced one in octets, 0 if none was."""
+
+    def objection_to_recipient(
+        self, sender: Address | None, recipient: Address, client: Client
+    ) -> Reply | None:
+        """The refusal to RCPT."""
+
+    async def accept(self, submission: Submission) -> Reply:
+        """Take a message; the reply is the one to its final dot. Never cancelled by us."""
+
+
+class Tls(StrEnum):
+    """How a listener encrypts."""
+
+    NONE = "none"
+    STARTTLS = "starttls"  # offered (RFC 3207)
+    IMPLICIT = "implicit"  # from the first octet (RFC 8314 §3.3)
+
+
+class Auth(StrEnum):
+    """Whether clients must say who they are."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One place to listen at. Clients outside `networks` are refused instead of greeted.
+
+    `host` is an IP address or a name, "" for every address of the machine; port 0 is a free port.
+    """
+
+    host: str
+    port: int
+    tls: Tls = Tls.NONE
+    auth: Auth = Auth.NONE
+    networks: tuple[Network, ...] = LOOPBACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """How much one session, or all of them together, may ask of us. Sizes are in octets."""
+
+    message_size: int = 25 * 1024 * 1024
+    recipients: int = 1_000  # of one message; RFC 5321 §4.5.3.1.8 demands 100
+    command_length: int = 2_048  # with its CRLF; RFC 5321 §4.5.3.1.4 demands 512
+    line_length: int = 64 * 1024  # of the content, without its CRLF
+    errors: int = 20  # of a session
+    fruitless: int = 100  # commands since the last message that brought none nearer
+    connections: int = 1_000
+    connections_per_client: int = 500
+    buffer_bytes: int = 256 * 1024 * 1024  # of content that all sessions hold together
+    idle_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
+    content_seconds: float = 3_600.0  # for a whole content, however steadily it trickles
+    handshake_seconds: float = 30.0
+
+    @property
+    def discarded_size(self) -> int:
+        """How much of one content is read at most, to answer it politely, before we hang up."""
+        return 2 * self.message_size + 1024 * 1024
+
+
+class ListenError(Exception):
+    """A listener could not be had; the message names its address and the cure."""
