@@ -14,11 +14,13 @@ from mta.model.envelope import Client, MessageId
 from mta.model.outcome import Reply
 
 MAX_RECEIVED = 50  # hops after which a message is in a loop, RFC 5321 §6.3
+MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
 
 # A field and its folded lines, RFC 5322 §2.2; white space before the colon is its obsolete form.
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*")
+# Possessive (*+), or each folded line would cost memory that a stranger measures out.
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*+")
 _PRIVATE_FIELDS = {b"bcc", b"resent-bcc"}
-_HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_HELO = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,60}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,11 @@ def fields(content: bytes) -> Iterator[Field]:
 
 def objection_to_header(content: bytes) -> Reply | None:
     """Why a message may not pass for its header's sake."""
-    hops = sum(field.name == b"received" for field in fields(content))
+    hops = 0
+    for field in fields(content):
+        if field.end > MAX_HEADER:
+            return Reply(554, f"The header has more than {MAX_HEADER} octets", 6, 0)
+        hops += field.name == b"received"
     if hops > MAX_RECEIVED:
         return Reply(554, f"Mail loop: {hops} Received fields, at most {MAX_RECEIVED} pass", 4, 6)
     return None
@@ -106,6 +112,7 @@ def _received(passage: Passage, recipients: tuple[Address, ...]) -> bytes:
 
 
 def _literal(address: str) -> str:
+    address = address.partition("%")[0]  # a zone says nothing elsewhere
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
