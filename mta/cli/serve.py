@@ -11,7 +11,14 @@ from mta.edge.eventlog import Format, StreamEventLog
 from mta.edge.systemd import Notifier
 
 from mta.app import STARTUP_ERRORS, Server, open_spool
-from mta.cli.options import Commands, add_command, config_path, with_settings
+from mta.cli.check import file_problems
+from mta.cli.options import (
+    Commands,
+    add_command,
+    config_path,
+    print_problems,
+    with_settings,
+)
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
 
@@ -41,6 +48,10 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr, force=True
     )
+    problems = tuple(file_problems(settings))
+    if problems:
+        print_problems(problems, is_json=arguments.json)
+        return 2
     for warning in warnings(settings):
         log.warning(warning)
     events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))

@@ -1,0 +1,162 @@
+"""`mta queue`: what waits, for whom and why; read from the spool, with or without a server."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mta.model.envelope import Envelope, MessageId, Recipient, State
+from mta.model.outcome import Outcome
+from mta.model.trouble import SpoolError
+
+from mta.rules.headers import header_of
+
+from mta.edge.spool.inspection import inspect, read_content
+
+from mta.cli.options import Commands, add_command, with_settings
+from mta.config import Settings
+
+UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def add_to(commands: Commands) -> None:
+    """Add `mta queue list` and `mta queue show`."""
+    about = "See what waits in the spool, whether the server runs or not."
+    parser = commands.add_parser("queue", help=about, description=about)
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listing = add_command(
+        actions,
+        "list",
+        about="List what waits: id, age, size, sender; each recipient with its last answer.",
+        example="  mta queue list --json",
+    )
+    listing.set_defaults(run=with_settings(list_queue))
+    one = add_command(
+        actions,
+        "show",
+        about="Show one message: every recipient, and the header.",
+        example="  mta queue show 1m7z3wn9g1c5x237ag",
+    )
+    one.add_argument("id", metavar="ID", help="as in `mta queue list` and in the events")
+    one.set_defaults(run=with_settings(show_message))
+
+
+def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print all that is unsettled."""
+    try:
+        envelopes = inspect(settings.spool)
+    except SpoolError as error:
+        return _trouble(error)
+    if arguments.json:
+        print(json.dumps([_plain(envelope) for envelope in envelopes], indent=2))
+        return 0
+    now = time.time()
+    for envelope in envelopes:
+        print(_headline(envelope, now))
+        for recipient in envelope.recipients:
+            if not recipient.is_settled:
+                print(f"    {_state(recipient, now)}")
+    print(_count(envelopes))
+    return 0
+
+
+def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print one message's envelope and header."""
+    try:
+        found = [one for one in inspect(settings.spool) if one.id == arguments.id]
+        if not found:
+            print(f"{arguments.id}: no such message waits here", file=sys.stderr)
+            return 1
+        header = header_of(read_content(settings.spool, MessageId(arguments.id)))
+    except (SpoolError, KeyError) as error:
+        return _trouble(error)
+    if arguments.json:
+        shown = _plain(found[0]) | {"header": header.decode("utf-8", "backslashreplace")}
+        print(json.dumps(shown, indent=2))
+        return 0
+    now = time.time()
+    print(_headline(found[0], now))
+    for recipient in found[0].recipients:
+        print(f"    {_state(recipient, now)}")
+    print()
+    for line in header.decode("utf-8", "backslashreplace").splitlines():
+        print(_printable(line))
+    return 0
+
+
+def _trouble(error: Exception) -> int:
+    print(f"mta queue: {error}", file=sys.stderr)
+    return 1
+
+
+def _headline(envelope: Envelope, now: float) -> str:
+    age = _span(now - envelope.accepted_at)
+    return f"{envelope.id}  {age}  {envelope.size} bytes  from <{envelope.sender or ''}>"
+
+
+def _state(recipient: Recipient, now: float) -> str:
+    words = [str(recipient.address), f"{recipient.state}, tried {recipient.attempts}"]
+    if recipient.state is State.WAITING:
+        words.append("due now" if recipient.next_at <= now else _again(recipient, now))
+    if recipient.last is not None:
+        words.append(_said(recipient.last))
+    return _printable(": ".join(words))
+
+
+def _again(recipient: Recipient, now: float) -> str:
+    return f"again in {_span(recipient.next_at - now)} by {recipient.road} road"
+
+
+def _said(outcome: Outcome) -> str:
+    where = f" at {outcome.host}" if outcome.host else ""
+    return f"{outcome.reply}{where}"
+
+
+def _count(envelopes: list[Envelope]) -> str:
+    waiting = sum(
+        recipient.state is State.WAITING
+        for envelope in envelopes
+        for recipient in envelope.recipients
+    )
+    return f"{len(envelopes)} messages, {waiting} recipients waiting"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in its largest unit, as in "4m"."""
+    for unit, size in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return "0s"
+
+
+def _plain(envelope: Envelope) -> dict[str, object]:
+    return {
+        "id": envelope.id,
+        "sender": str(envelope.sender or ""),
+        "accepted_at": _iso(envelope.accepted_at),
+        "size": envelope.size,
+        "recipients": [dict(_plain_recipient(one)) for one in envelope.recipients],
+    }
+
+
+def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
+    yield "address", str(recipient.address)
+    yield "state", str(recipient.state)
+    yield "attempts", recipient.attempts
+    yield "road", str(recipient.road)
+    if recipient.state is State.WAITING:
+        yield "next_at", _iso(recipient.next_at)
+    if recipient.last is not None:
+        yield "host", str(recipient.last.host or "") or None
+        yield "stage", str(recipient.last.stage)
+        yield "reply", str(recipient.last.reply)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
