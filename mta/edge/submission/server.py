@@ -188,7 +188,8 @@ async def _sockets(listener: Listener) -> list[socket.socket]:
 
 def _listening(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
     """A socket that listens at this address and no other. Raises OSError."""
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # Named, for asyncio turns Nagle's algorithm off only where it reads TCP here.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
