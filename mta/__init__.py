@@ -9,6 +9,7 @@ The map:
     edge     where the world begins: SMTP in and out, DNS, signatures, the disk. The only
              room that imports third-party libraries.
     app      the wiring: builds every object, starts, reloads and stops it.
+    fittings what is made of the settings, and exchanged when they change.
     config   config.yaml and the environment, checked whole and frozen.
     cli      the commands that a person types.
     sandbox  a small Internet on loopback, for trying things out and for tests.

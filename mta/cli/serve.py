@@ -10,7 +10,7 @@ import sys
 from mta.edge.eventlog import Format, StreamEventLog
 from mta.edge.systemd import Notifier
 
-from mta.app import STARTUP_ERRORS, Server, open_spool
+from mta.app import Server
 from mta.cli.check import file_problems
 from mta.cli.options import (
     Commands,
@@ -21,6 +21,7 @@ from mta.cli.options import (
 )
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
+from mta.fittings import STARTUP_ERRORS, open_spool
 
 try:
     import uvloop

@@ -1,0 +1,206 @@
+"""Settings turned into what the server is made of: keys loaded, contexts built, roads laid.
+
+All of it can be exchanged while the server runs, but for the spool and the listeners.
+"""
+
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mta.model.domain import TlsDemand, TlsLevel
+from mta.model.envelope import Road
+from mta.model.trouble import NoNameserver, SigningError, SpoolError
+
+from mta.rules.progress import Mode
+from mta.rules.retry import RetryPlan
+from mta.rules.signing import SigningKey
+from mta.rules.tls import demand_for
+
+from mta.flow.courier import Way
+from mta.flow.dispatcher import Room
+from mta.flow.intake import House
+from mta.flow.ports import Lookup, Signer
+from mta.flow.settlement import Terms
+
+from mta.edge.certificates import ensure_self_signed
+from mta.edge.lookup import DnsLookup
+from mta.edge.rsa import load_key
+from mta.edge.signer import DkimSigner
+from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
+from mta.edge.spool.files import FileSpool
+from mta.edge.spool.gauge import Watermarks
+from mta.edge.spool.kept import Keep
+from mta.edge.submission import Auth, Listener, ListenError, SessionLimits, Tls
+from mta.edge.tls import CertificateError, server_context
+
+from mta.config import Settings
+from mta.config.settings import Delivery, Limits, ListenerTls, Smarthost
+
+log = logging.getLogger(__name__)
+
+# What keeps a server from starting; each says what is wrong and the cure.
+STARTUP_ERRORS = (
+    SigningError,
+    CertificateError,
+    NoNameserver,
+    SpoolError,
+    ListenError,
+    OSError,
+)
+
+
+def open_spool(settings: Settings) -> FileSpool:
+    """Lock and recover the spool. Raises SpoolError."""
+    limits = settings.limits
+    return FileSpool.open(
+        settings.spool,
+        keep=Keep(settings.keep.sent, settings.keep.failed),
+        watermarks=Watermarks(
+            bytes_low=limits.disk_low,
+            bytes_high=limits.disk_high,
+            inodes_low=limits.inodes_low,
+            inodes_high=limits.inodes_high,
+            messages=limits.queue,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fittings:
+    """Everything that is made from the settings alone and can be exchanged while we run."""
+
+    house: House
+    signer: Signer
+    lookup: Lookup
+    ways: Mapping[Road, Way]
+    terms: Terms
+    room: Room
+    limits: SessionLimits
+    tls: ssl.SSLContext | None
+
+
+def fittings_for(settings: Settings) -> Fittings:
+    """Make them. Raises SigningError for a key, NoNameserver or OSError for what is missing."""
+    delivery = settings.delivery
+    return Fittings(
+        house=House(settings.hostname, frozenset(settings.senders)),
+        signer=_signer(settings),
+        lookup=_lookup(settings),
+        ways=_ways(settings),
+        terms=Terms(Mode(delivery.mode), RetryPlan(delivery.retry, delivery.give_up_after)),
+        room=Room(delivery.concurrency, delivery.per_destination, delivery.messages_per_connection),
+        limits=_limits(settings.limits),
+        tls=_tls(settings),
+    )
+
+
+def _lookup(settings: Settings) -> DnsLookup:
+    servers = [(server.host, server.port) for server in settings.dns.nameservers]
+    return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time)
+
+
+def _signer(settings: Settings) -> DkimSigner:
+    keys = [SigningKey(key.domain, key.selector, load_key(key.key).sign) for key in settings.dkim]
+    return DkimSigner(keys, clock=time.time)
+
+
+def _ways(settings: Settings) -> dict[Road, Way]:
+    delivery = settings.delivery
+    timeouts = _timeouts(delivery)
+    ways = {
+        Road.DIRECT: Way(
+            connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
+            demand=demand_for(delivery.tls),
+            port=delivery.port,
+            private_allowed=delivery.private_addresses,
+            hosts_per_attempt=delivery.hosts_per_attempt,
+        )
+    }
+    smarthost = delivery.smarthost
+    if smarthost is not None:
+        ways[Road.SMARTHOST] = Way(
+            connector=SmtpConnector(
+                hostname=settings.hostname, timeouts=timeouts, login=_login(smarthost)
+            ),
+            demand=_smarthost_demand(smarthost),
+            port=smarthost.port,
+            relay=smarthost.host,
+            private_allowed=True,  # the operator chose it, wherever it is
+            hosts_per_attempt=delivery.hosts_per_attempt,
+        )
+    return ways
+
+
+def _timeouts(delivery: Delivery) -> Timeouts:
+    given = delivery.timeouts
+    return Timeouts(
+        connect=given.connect,
+        greeting=given.greeting,
+        hello=given.command,
+        mail=given.command,
+        rcpt=given.command,
+        data=given.data,
+        block=given.block,
+        final_dot=given.final_dot,
+    )
+
+
+def _login(smarthost: Smarthost) -> Login | None:
+    if smarthost.username is None or smarthost.password is None:
+        return None
+    return Login(
+        smarthost.username,
+        smarthost.password.get_secret_value(),
+        allow_plaintext=smarthost.plaintext_login,
+    )
+
+
+def _smarthost_demand(smarthost: Smarthost) -> TlsDemand:
+    if smarthost.tls is ListenerTls.NONE:
+        return demand_for(TlsLevel.NONE)
+    level = TlsLevel.VERIFY if smarthost.verify else TlsLevel.REQUIRED
+    return demand_for(level, is_implicit=smarthost.tls is ListenerTls.IMPLICIT)
+
+
+def listeners_of(settings: Settings) -> Sequence[Listener]:
+    """Where to listen, and for whom."""
+    return [
+        Listener(
+            listen.address.host,
+            listen.address.port,
+            Tls(listen.tls),
+            Auth(listen.auth),
+            listen.networks,
+        )
+        for listen in settings.listen
+    ]
+
+
+def _limits(given: Limits) -> SessionLimits:
+    return SessionLimits(
+        message_size=given.message_size,
+        recipients=given.recipients,
+        command_length=given.command_length,
+        line_length=given.line_length,
+        errors=given.errors,
+        fruitless=given.junk_commands,
+        connections=given.connections,
+        connections_per_client=given.connections_per_client,
+        buffer_bytes=given.buffer,
+        idle_seconds=given.idle,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Our certificate: the configured one, or one that we sign ourselves, once."""
+    if all(listen.tls is ListenerTls.NONE for listen in settings.listen):
+        return None
+    certificate, key = settings.tls.certificate, settings.tls.key
+    if certificate is None or key is None:
+        certificate, key = ensure_self_signed(
+            settings.spool / "tls", settings.hostname, time.time()
+        )
+        log.warning("no certificate is configured: using a self-signed one, %s", certificate)
+    return server_context(certificate, key)
