@@ -24,7 +24,7 @@ from mta.edge.spool.lines import changes_line, envelope_line
 from mta.edge.spool.records import MARK_SIZE, Kind
 from mta.edge.spool.recovery import mend
 from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Held, Survey, survey
-from mta.edge.spool.waiting import LARGE, MESSAGE, Waiting
+from mta.edge.spool.waiting import Waiting
 
 T = TypeVar("T")
 
@@ -264,7 +264,7 @@ class FileSpool:
                 Kind.LARGE,
                 envelope.id,
                 envelope_line(envelope),
-                landed=lambda _: self._hold(Held(envelope, path, saved=envelope), content),
+                landed=lambda _: self._hold(Held(envelope, path), content),
             )
         except SpoolError:
             await self._on_disk("a refused message", self._disk.unlink, path)
@@ -300,7 +300,7 @@ class FileSpool:
     def _unsaved(self, segment: Segment) -> list[Held]:
         """The unsettled messages of which something may stand in this segment alone."""
         held = (self._held.get(id) for id in segment.accepted | segment.recorded)
-        return [one for one in held if one and (_lives_in(one, segment) or _is_outdated(one))]
+        return [one for one in held if one and _needs(one, segment)]
 
     async def _retire(self, segment: Segment) -> None:
         """Save in files what only this segment says, then delete it.
@@ -311,9 +311,11 @@ class FileSpool:
         if unsaved:
             # No file may be ahead of the journal, or a replay would turn it back half way.
             await self._journal.sync()
-            await self._on_disk("retiring a segment", self._save, unsaved)
-            for held, envelope in unsaved:
-                self._moved(held, envelope)
+            try:
+                await self._on_disk("retiring a segment", self._save, unsaved)
+            finally:  # some may have moved before the trouble
+                for held, _ in unsaved:
+                    self._note_move(held)
         # A DONE in this segment is all that keeps a file from counting: the file goes first.
         await self._delete_finished()
         await self._on_disk("retiring a segment", self._delete, segment)
@@ -321,23 +323,22 @@ class FileSpool:
         self._settled -= segment.settled
 
     def _save(self, unsaved: Iterable[tuple[Held, Envelope]]) -> None:
+        """Have each message or its latest state in files, whose names are not synced yet."""
         for held, envelope in unsaved:
             if isinstance(held.home, Place):
                 # A damaged content keeps its wrong checksum: `content` will say so.
                 content = self._read_record(held.home)
-                self._waiting.put(envelope, content, held.home.checksum)
-                continue
-            if held.home.suffix == LARGE:
-                held.home = self._waiting.promote(envelope.id)
-            if held.saved != envelope:
+                held.home = self._waiting.put(envelope, content, held.home.checksum)
+            else:
                 self._waiting.log(envelope)
+            held.saved = envelope
 
-    def _moved(self, held: Held, envelope: Envelope) -> None:
-        id = envelope.id
-        held.home, held.saved = self._waiting.path(id, MESSAGE), envelope
-        self._contents.drop(id)
-        if self._held.get(id) is not held:  # settled while it moved
-            self._finished.add(id)
+    def _note_move(self, held: Held) -> None:
+        if held.saved is None:
+            return
+        self._contents.drop(held.envelope.id)
+        if self._held.get(held.envelope.id) is not held:  # settled while it moved
+            self._finished.add(held.envelope.id)
 
     async def _delete_finished(self) -> None:
         """Delete the files of settled mail, after their DONEs are synced."""
@@ -366,16 +367,11 @@ class FileSpool:
             raise trouble_of(error, what) from error
 
 
-def _lives_in(held: Held, segment: Segment) -> bool:
-    """Whether the message rests on this segment's ACCEPT."""
+def _needs(held: Held, segment: Segment) -> bool:
+    """Whether a message that has records in this segment would lose something with it."""
     if isinstance(held.home, Place):
         return held.home.segment == segment.number
-    return held.home.suffix == LARGE
-
-
-def _is_outdated(held: Held) -> bool:
-    """Whether the message's own file says less than we know."""
-    return isinstance(held.home, Path) and held.saved is not held.envelope
+    return held.saved is not held.envelope
 
 
 def _make_folders(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:

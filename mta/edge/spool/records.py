@@ -131,10 +131,11 @@ def _refuse_other_versions(data: bytes) -> None:
 
 
 def _mark_of(data: bytes) -> bytes:
-    """The segment's mark: from its header, or where that is damaged from its first record."""
-    if data[:_TITLE_SIZE] == header(b""):
-        return data[_TITLE_SIZE:HEADER_SIZE]
-    return data[HEADER_SIZE : HEADER_SIZE + MARK_SIZE]
+    """The segment's mark: as its first record has it, or where that is no good its header."""
+    first = data[HEADER_SIZE : HEADER_SIZE + MARK_SIZE]
+    if isinstance(_record_at(data, HEADER_SIZE, first), Record):
+        return first
+    return data[_TITLE_SIZE:HEADER_SIZE]
 
 
 def _good_places(data: bytes, start: int, mark: bytes) -> Iterator[int]:

@@ -25,7 +25,8 @@ JOURNAL, WAITING, QUARANTINE = "journal", "waiting", "quarantine"
 class Held:
     """An unsettled message: its state, and where its content is.
 
-    `saved` is the state that stands in the message's own file; None while it has none.
+    `saved` is the state that files alone bear witness to; None while the message needs its
+    ACCEPT in the journal.
     """
 
     envelope: Envelope
@@ -84,30 +85,42 @@ def _readings(folder: Path, disk: Disk) -> Iterator[tuple[Path, int, Reading]]:
 
 
 def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
-    """Take in what waits in files; gives the large ones, which need their ACCEPT."""
+    """Take in what waits in files; gives the large ones that need their ACCEPT."""
     files: dict[str, set[Path]] = {MESSAGE: set(), LARGE: set(), LOG: set()}
     for path in waiting.files():
         if path.suffix in files:
             files[path.suffix].add(path)
         else:
             found.strays.append(path)
-    for path in files[MESSAGE]:
+    arriving = set()
+    for path in files[MESSAGE] | files[LARGE]:
         log = path.with_suffix(LOG)
-        _read_file(found, path, log if log in files[LOG] else None, waiting)
-    found.strays += [path for path in files[LOG] if path.with_suffix(MESSAGE) not in files[MESSAGE]]
-    return files[LARGE]
+        latest = _latest(log, waiting) if log in files[LOG] else None
+        if path.suffix == LARGE and latest is None:
+            arriving.add(path)
+        else:
+            _read_file(found, path, latest, waiting)
+    with_message = {path.with_suffix(LOG) for path in files[MESSAGE] | files[LARGE]}
+    found.strays += sorted(files[LOG] - with_message)
+    return arriving
 
 
-def _read_file(found: Survey, path: Path, log: Path | None, waiting: Waiting) -> None:
+def _latest(log: Path, waiting: Waiting) -> Envelope | None:
+    try:
+        return waiting.latest(log)
+    except FileNotFoundError:
+        return None  # settled by the server that runs
+
+
+def _read_file(found: Survey, path: Path, latest: Envelope | None, waiting: Waiting) -> None:
     try:
         envelope = waiting.envelope(path)
-        if log:
-            envelope = waiting.latest(log, envelope)
     except FileNotFoundError:
         return  # settled by the server that runs
     except LineError as error:
         found.spoiled.append((path, str(error)))
     else:
+        envelope = latest or envelope
         found.held[envelope.id] = Held(envelope, path, saved=envelope)
 
 
@@ -126,7 +139,7 @@ def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) ->
     id = MessageId(record.id)
     held = found.held.get(id)
     if record.kind in (Kind.ACCEPT, Kind.LARGE):
-        if held is None or held.home != waiting.path(id, MESSAGE):  # else it stands in both places
+        if held is None or held.saved is None:  # else it stands in both places
             found.held[id] = _accepted(segment, record, waiting)
     elif record.kind is Kind.RESULT:
         if held is not None:
@@ -143,7 +156,7 @@ def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) ->
 def _accepted(segment: Segment, record: Record, waiting: Waiting) -> Held:
     envelope = read_envelope(record.meta)
     if record.kind is Kind.LARGE:
-        return Held(envelope, waiting.path(envelope.id, LARGE), saved=envelope)
+        return Held(envelope, waiting.path(envelope.id, LARGE))
     size = record.end - record.body_at
     return Held(envelope, Place(segment.number, record.body_at, size, record.checksum))
 
@@ -153,7 +166,7 @@ def _check_larges(found: Survey, larges: set[Path], waiting: Waiting) -> None:
     accepted = {
         held.home: held
         for held in found.held.values()
-        if isinstance(held.home, Path) and held.home.suffix == LARGE
+        if isinstance(held.home, Path) and held.saved is None
     }
     for path, held in accepted.items():
         try:

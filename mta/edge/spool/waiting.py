@@ -52,24 +52,18 @@ class Waiting:
         """Where a message's file of this kind is."""
         return self._folder / f"{zlib.crc32(id.encode()) & 255:02x}" / (id + suffix)
 
-    def put(self, envelope: Envelope, content: bytes, checksum: int) -> None:
+    def put(self, envelope: Envelope, content: bytes, checksum: int) -> Path:
         """Write a message; durable after `sync`. The checksum is what the content should have."""
         path = self.path(envelope.id, MESSAGE)
         self._write(path, envelope, content, checksum)
         self._unsynced.add(path.parent)
+        return path
 
     def put_large(self, envelope: Envelope, content: bytes) -> Path:
         """Write a large message, durably; it does not count before its ACCEPT."""
         path = self.path(envelope.id, LARGE)
         self._write(path, envelope, content, zlib.crc32(content))
         self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
-        return path
-
-    def promote(self, id: MessageId) -> Path:
-        """Let a large message count without its ACCEPT, durably after `sync`; gives its path."""
-        path = self.path(id, MESSAGE)
-        self._disk.rename(self.path(id, LARGE), path)
-        self._unsynced.add(path.parent)
         return path
 
     def log(self, envelope: Envelope) -> None:
@@ -117,14 +111,14 @@ class Waiting:
             raise LineError(f"expected the message {path.stem}, found {envelope.id}")
         return envelope
 
-    def latest(self, path: Path, envelope: Envelope) -> Envelope:
-        """The latest state that a log holds, or else `envelope`."""
+    def latest(self, path: Path) -> Envelope | None:
+        """The latest state that a log holds; None where no line of it is whole."""
         for line in reversed(self._disk.read(path).splitlines()):
             try:
                 return read_envelope(unsealed(line))
             except LineError:
                 continue  # cut off while it was written
-        return envelope
+        return None
 
     def content(self, path: Path) -> bytes:
         """The message's exact octets. Raises SpoolError where they are not what was written."""

@@ -1,0 +1,285 @@
+"""The spool's promises, with the disk in trouble at every single call."""
+
+import asyncio
+import copy
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from mta.model.envelope import Envelope, MessageId, Recipient
+from mta.model.trouble import SpoolError
+
+from mta.edge.spool import FileSpool, Keep
+
+from tests.edge.fake_disk import Fault, MemoryDisk, Stopped
+from tests.edge.spool_house import (
+    LARGE_SIZE,
+    deferred,
+    delivered,
+    envelope_of,
+    let_go,
+    message_id,
+    reported,
+    spool_on,
+)
+
+KEEP = Keep(sent=0, failed=1000)
+
+
+@dataclass
+class Ledger:
+    """What was asked of a spool, and what it said."""
+
+    contents: dict[MessageId, bytes] = field(default_factory=dict)
+    states: dict[MessageId, list[Envelope]] = field(default_factory=dict)  # that may be found
+    taken: set[MessageId] = field(default_factory=set)
+    refused: set[MessageId] = field(default_factory=set)
+    settling: set[MessageId] = field(default_factory=set)
+    settled: set[MessageId] = field(default_factory=set)
+
+    def check(self, found: Mapping[MessageId, tuple[Envelope, bytes]], *, lost_power: bool) -> None:
+        """Compare with what a spool holds after a crash."""
+        assert set(found) <= set(self.contents), "a message that never was"
+        assert self.taken - self.settling <= set(found), "a message is lost"
+        for id, (envelope, content) in found.items():
+            assert content == self.contents[id], "another content"
+            assert envelope in self.states[id], "a state that never was, or an old one"
+        if not lost_power:
+            assert not self.settled & set(found), "a settled message came back"
+
+    def check_refusals(self, found: Mapping[MessageId, object]) -> None:
+        assert not self.refused & set(found), "a refused message came back"
+
+
+class Customer:
+    """Uses a spool as the flow does, and keeps the ledger.
+
+    `may_fall_back`: the power will be lost, and with it perhaps the latest records.
+    """
+
+    def __init__(self, spool: FileSpool, ledger: Ledger, *, may_fall_back: bool) -> None:
+        self.spool = spool
+        self.ledger = ledger
+        self._may_fall_back = may_fall_back
+
+    async def add(self, id: str, size: int = 300) -> None:
+        content = (id.encode() * size)[:size]
+        envelope = envelope_of(id, content)
+        self.ledger.contents[envelope.id] = content
+        self.ledger.states[envelope.id] = [envelope]
+        try:
+            if await self.spool.add(envelope, content):
+                self.ledger.taken.add(envelope.id)
+        except SpoolError:
+            self.ledger.refused.add(envelope.id)
+
+    async def record(self, id: str, place: int, change: Callable[[Recipient], Recipient]) -> None:
+        if message_id(id) not in self.ledger.taken:
+            return
+        states = self.ledger.states[message_id(id)]
+        changes = {place: change(states[-1].recipients[place])}
+        states.append(states[-1].with_recipients(changes))
+        with suppress(SpoolError):
+            await self.spool.record(message_id(id), changes)
+            if not self._may_fall_back:
+                del states[:-1]
+
+    async def remove(self, id: str) -> None:
+        if message_id(id) not in self.ledger.taken:
+            return
+        self.ledger.settling.add(message_id(id))
+        with suppress(SpoolError):
+            await self.spool.remove(message_id(id))
+            self.ledger.settled.add(message_id(id))
+
+    async def retire(self, now: float) -> None:
+        with suppress(SpoolError):
+            await self.spool.retire_due(now)
+
+
+async def a_life(customer: Customer) -> None:
+    """Everything that a spool does, once at least: small, large, together, moved, logged, kept."""
+    await customer.add("a")
+    await customer.add("b")
+    await customer.add("c", LARGE_SIZE)
+    await asyncio.gather(*(customer.add(id) for id in ("d", "e", "f")))
+    await customer.record("a", 0, lambda recipient: deferred(recipient, 10.0))
+    await customer.record("c", 0, delivered)
+    await customer.remove("b")
+    await customer.retire(100.0)
+    await customer.record("a", 1, delivered)
+    await customer.record("c", 1, lambda recipient: deferred(recipient, 20.0))
+    await customer.add("g")
+    await customer.add("h", LARGE_SIZE)
+    await customer.remove("d")
+    await customer.retire(200.0)
+    await customer.record("e", 0, reported)
+    await customer.record("e", 1, delivered)
+    await customer.remove("e")
+    await customer.remove("h")
+    await customer.add("i")
+    await customer.record("a", 0, lambda recipient: deferred(recipient, 30.0))
+    await customer.retire(200.0)
+    await customer.remove("c")
+
+
+def live(disk: MemoryDisk, *, may_fall_back: bool = False) -> Ledger:
+    """A life on this disk, until its end or that of the world."""
+    ledger = Ledger()
+    spool = spool_on(disk, keep=KEEP)
+    with suppress(Stopped):
+        asyncio.run(a_life(Customer(spool, ledger, may_fall_back=may_fall_back)))
+    let_go(spool)
+    return ledger
+
+
+def recovered(
+    disk: MemoryDisk, then_retire: bool = False
+) -> dict[MessageId, tuple[Envelope, bytes]]:
+    """What a new process finds."""
+
+    async def look() -> dict[MessageId, tuple[Envelope, bytes]]:
+        envelopes = list(spool.envelopes())
+        found = {one.id: (one, await spool.content(one.id)) for one in envelopes}
+        assert len(found) == len(envelopes), "an id twice"
+        if then_retire:
+            await spool.retire_due(1000.0)
+            await spool.close()
+        return found
+
+    disk.restart()
+    spool = spool_on(disk, keep=KEEP)
+    try:
+        return asyncio.run(look())
+    finally:
+        let_go(spool)
+
+
+def fresh_disk() -> MemoryDisk:
+    """A disk with a spool on it that nobody has used."""
+    disk = MemoryDisk()
+    let_go(spool_on(disk))
+    disk.restart()
+    return disk
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """The log is full of the troubles that we make."""
+    caplog.set_level(logging.CRITICAL)
+
+
+FRESH = fresh_disk()
+
+
+def calls_of_a_life() -> list[str]:
+    disk = copy.deepcopy(FRESH)
+    live(disk)
+    return disk.calls
+
+
+CALLS = calls_of_a_life()
+OPENING = next(number for number, name in enumerate(CALLS) if name == "create")
+
+
+def places() -> Iterator[int]:
+    """Every call of a life after its start, and the one that never comes."""
+    yield from range(OPENING + 1, len(CALLS) + 2)
+
+
+def check_recovery(disk: MemoryDisk, ledger: Ledger, *, lost_power: bool, refusals: bool) -> None:
+    """Recover, use the spool a little, and recover again: it stays as it is."""
+    for then_retire in (False, True, True):
+        found = recovered(disk, then_retire)
+        ledger.check(found, lost_power=lost_power)
+        if refusals:
+            ledger.check_refusals(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lasts"),
+    [
+        ("stop", True),
+        ("short", False),
+        ("short", True),
+        ("EIO", False),
+        ("EIO", True),
+        ("ENOSPC", False),
+        ("ENOSPC", True),
+    ],
+)
+def test_the_death_of_the_process_loses_nothing_that_returned(kind: str, lasts: bool) -> None:
+    for at in places():
+        disk = copy.deepcopy(FRESH)
+        disk.fault = Fault(kind, at, lasts)
+
+        ledger = live(disk)
+
+        # Where the disk fails for ever, nobody can write down that a message was refused.
+        check_recovery(disk, ledger, lost_power=False, refusals=not lasts)
+    print(f"\n{kind}, {lasts=}: {len(list(places()))} deaths, three recoveries each")
+
+
+@pytest.mark.parametrize("kind", ["stop", "EIO"])
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+def test_a_loss_of_power_loses_nothing_that_was_acknowledged(kind: str, seed: int | None) -> None:
+    chance = random.Random(seed).random if seed else None
+    for at in places():
+        disk = copy.deepcopy(FRESH)
+        disk.fault = Fault(kind, at)
+
+        ledger = live(disk, may_fall_back=True)
+        disk.lose_power(chance)
+
+        check_recovery(disk, ledger, lost_power=True, refusals=kind == "EIO" and not seed)
+    print(f"\n{kind}, {seed=}: {len(list(places()))} losses of power, three recoveries each")
+
+
+@pytest.mark.parametrize("skipped", ["sync", "sync_folder"])
+def test_a_disk_that_skips_its_syncs_is_found_out(skipped: str) -> None:
+    lost = 0
+    for at in places():
+        disk = copy.deepcopy(FRESH)
+        disk.skips = skipped
+        disk.fault = Fault("stop", at)
+        ledger = live(disk, may_fall_back=True)
+        disk.lose_power()
+        try:
+            check_recovery(disk, ledger, lost_power=True, refusals=False)
+        except AssertionError:
+            lost += 1
+    print(f"\nnegative control, no {skipped}: mail lost in {lost} of {len(list(places()))}")
+
+    assert lost > len(list(places())) / 2
+
+
+@pytest.mark.parametrize("kind", ["stop", "EIO", "ENOSPC"])
+def test_recovery_can_be_broken_off_at_any_call_and_run_again(kind: str) -> None:
+    deaths = 0
+    for first in range(OPENING + 1, len(CALLS) + 2, 25):
+        dead = copy.deepcopy(FRESH)
+        dead.fault = Fault("stop", first)
+        ledger = live(dead)
+        dead.restart()
+        dead.calls = []
+        rest = copy.deepcopy(dead)
+        let_go(spool_on(rest, keep=KEEP))
+        for at in ends_of_runs(rest.calls):
+            disk = copy.deepcopy(dead)
+            disk.fault = Fault(kind, at)
+            with suppress(Stopped, SpoolError):
+                let_go(spool_on(disk, keep=KEEP))
+            deaths += 1
+
+            ledger.check(recovered(disk), lost_power=False)
+    print(f"\n{kind}: {deaths} recoveries broken off")
+
+
+def ends_of_runs(calls: list[str]) -> list[int]:
+    """The numbers of the calls, without the inner ones of a run of equal calls such as `names`."""
+    runs = [0, *(at for at in range(1, len(calls)) if calls[at] != calls[at - 1]), len(calls)]
+    return sorted({number for at in runs for number in (at, at + 1) if number > 0})
