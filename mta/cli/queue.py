@@ -46,7 +46,7 @@ def add_to(commands: Commands) -> None:
 def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print all that is unsettled."""
     try:
-        envelopes = inspect(settings.spool)
+        envelopes = _envelopes(settings)
     except SpoolError as error:
         return _trouble(error)
     if arguments.json:
@@ -65,7 +65,7 @@ def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:
 def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print one message's envelope and header."""
     try:
-        found = [one for one in inspect(settings.spool) if one.id == arguments.id]
+        found = [one for one in _envelopes(settings) if one.id == arguments.id]
         if not found:
             print(f"{arguments.id}: no such message waits here", file=sys.stderr)
             return 1
@@ -84,6 +84,15 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     for line in header.decode("utf-8", "backslashreplace").splitlines():
         print(_printable(line))
     return 0
+
+
+def _envelopes(settings: Settings) -> list[Envelope]:
+    if not settings.spool.is_dir():
+        raise SpoolError(
+            f"expected a spool at {settings.spool}, found none: give the server's --config, "
+            "or start `mta serve`, which makes one"
+        )
+    return inspect(settings.spool)
 
 
 def _trouble(error: Exception) -> int:
