@@ -269,7 +269,9 @@ def test_a_password_is_never_taken_for_json() -> None:
 
 
 def test_what_others_put_into_the_environment_is_theirs() -> None:
-    load_settings(None, {"PATH": "/bin", "MTA_SERVICE_HOST": "10.0.0.1", "MTA_PORT": "tcp://x"})
+    theirs = {"MTA_SERVICE_HOST": "10.0.0.1", "MTA_PORT": "tcp://x", "mta_hostname": "x"}
+
+    assert load_settings(None, theirs) == load_settings(None, {})
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,12 @@ def test_a_password_can_stand_in_a_file(tmp_path: Path, text: str) -> None:
     assert settings.delivery.smarthost is not None
     assert settings.delivery.smarthost.password is not None
     assert settings.delivery.smarthost.password.get_secret_value() == "s3cret "
+
+
+def test_a_password_file_is_missed_beside_other_mistakes(tmp_path: Path) -> None:
+    found = problems(tmp_path, "shutdown: soon\n" + SMARTHOST % "password_file: none")
+
+    assert len(found) == 2
 
 
 def test_the_environment_can_name_the_password_s_file(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class _Source(EnvSettingsSource):
         return {
             name.lower(): EnvNoneType(value) if value == self.env_parse_none_str else value
             for name, value in sorted(self._environment.items())
+            if name.startswith(PREFIX)
         }
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - the library's face

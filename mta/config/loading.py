@@ -33,7 +33,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     settings = draft.settings(folder=path.parent if path else Path())
     draft.note(contradictions(settings))
     smarthost = settings.delivery.smarthost
-    if smarthost and smarthost.password_file and not draft.problems:
+    if smarthost and smarthost.password_file and smarthost.password is None:
         try:
             settings = _with_password(settings, smarthost, _secret(smarthost.password_file))
         except ValueError as error:
