@@ -121,11 +121,12 @@ class Server:
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
 
     async def _keep_up(self) -> None:
-        """What the spool wants done now and then."""
+        """What wants to be done now and then."""
         swept_at = 0.0
         while True:
             await asyncio.sleep(1)
             try:
+                await self._settlement.report_overdue()
                 await self._spool.retire_due(time.time())
                 if time.time() - swept_at > SWEEP_INTERVAL:
                     swept_at = time.time()

@@ -55,6 +55,7 @@ class Settlement:
         self._clock = clock
         self._chance = chance
         self._finishing: set[MessageId] = set()
+        self._postponed: dict[MessageId, float] = {}  # until when each report waits for others
 
     async def settle(
         self, consignment: Consignment, outcomes: Sequence[Outcome]
@@ -100,6 +101,12 @@ class Settlement:
         await self._finish(envelope.id)
         return list(consignments(envelope, self.terms.mode))
 
+    async def report_overdue(self) -> None:
+        """Send the reports that have waited long enough: for other recipients, or for the disk."""
+        now = self._clock()
+        for id in [id for id, until in self._postponed.items() if until <= now]:
+            await self._finish(id)
+
     async def _take(self, consignment: Consignment, steps: Mapping[int, Step]) -> list[Consignment]:
         id = consignment.envelope.id
         for step in steps.values():
@@ -126,12 +133,26 @@ class Settlement:
         try:
             while failed := _to_report(self._spool.envelope(id), self._clock()):
                 await self._report(self._spool.envelope(id), failed)
-            if self._spool.envelope(id).is_settled:
-                await self._forget(self._spool.envelope(id))
         except SpoolError as error:
-            log.error("%s: not finished, will be after a restart: %s", id, error)
+            log.error("%s: its report is not on disk, and is tried again: %s", id, error)
+            self._postponed[id] = self._clock() + TOGETHER
+        else:
+            await self._leave(self._spool.envelope(id))
         finally:
             self._finishing.remove(id)
+
+    async def _leave(self, envelope: Envelope) -> None:
+        """Forget a message, or note that a report is still owed."""
+        if any(recipient.state is State.FAILED for recipient in envelope.recipients):
+            self._postponed.setdefault(envelope.id, self._clock() + TOGETHER)
+            return
+        self._postponed.pop(envelope.id, None)
+        if envelope.is_settled:
+            self._events.emit(self._event(Kind.SETTLED, envelope))
+            try:
+                await self._spool.remove(envelope.id)
+            except SpoolError as error:
+                log.error("%s: its end is not on disk: %s", envelope.id, error)
 
     async def _report(self, envelope: Envelope, failed: Sequence[int]) -> None:
         """Tell the sender, once; nobody is told of what has the null sender (RFC 5321 §4.5.5)."""
@@ -158,10 +179,6 @@ class Settlement:
         except SpoolError as error:
             log.error("%s: its report goes without its header: %s", id, error)
             return b""
-
-    async def _forget(self, envelope: Envelope) -> None:
-        self._events.emit(self._event(Kind.SETTLED, envelope))
-        await self._spool.remove(envelope.id)
 
     def _say_step(self, envelope: Envelope, step: Step) -> None:
         recipient, outcome = step.recipient, step.recipient.last

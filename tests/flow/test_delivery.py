@@ -1,5 +1,7 @@
 """The life of a message, from the door to its settlement."""
 
+import asyncio
+
 from mta.model.domain import Answer, Finding, TlsLevel
 from mta.model.envelope import Road, State
 from mta.model.event import Kind
@@ -7,6 +9,8 @@ from mta.model.outcome import Reply
 from mta.model.trouble import SpoolError
 
 from mta.rules.progress import Mode
+
+from mta.flow.settlement import TOGETHER
 
 from tests.flow.house import (
     BLOCKED,
@@ -127,6 +131,25 @@ async def test_recipients_that_fail_together_are_reported_together() -> None:
     for name in (b"bob@there.test", b"carol@there.test", b"dan@else.test"):
         assert b"Final-Recipient: rfc822; " + name in report.content
     assert b"eve@there.test" not in report.content
+
+
+@story
+async def test_a_failure_waits_a_minute_for_the_others_and_no_longer() -> None:
+    stuck = Peer(gate=asyncio.Event())
+    house = House({"there.test": Peer({"bob": [UNKNOWN]}), "stuck.test": stuck})
+    await house.submit("bob@there.test", "dan@stuck.test")
+
+    await house.let_run()
+    assert house.letters_to("sender.test") == []
+    house.now += TOGETHER
+    await house.settlement.report_overdue()
+    await house.let_run()
+
+    assert [report.id for report in house.letters_to("sender.test")] == ["m1r0"]
+    assert stuck.gate is not None
+    stuck.gate.set()
+    await house.step()
+    assert house.queued() == []
 
 
 @story
@@ -331,3 +354,17 @@ async def test_a_smarthost_whose_name_is_wrong_keeps_the_mail_waiting() -> None:
     await house.advance(MINUTE)
 
     assert house.kinds("bob@there.test") == [Kind.DEFERRED, Kind.DELIVERED]
+
+
+@story
+async def test_a_report_that_cannot_be_stored_is_tried_again() -> None:
+    house = House({"there.test": Peer({"bob": [UNKNOWN]})})
+    await house.submit("bob@there.test")
+    house.spool.trouble = SpoolError("the disk is full")
+
+    await house.step()
+    house.spool.trouble = None
+    await house.advance(MINUTE)
+
+    assert [report.id for report in house.letters_to("sender.test")] == ["m1r0"]
+    assert house.queued() == []

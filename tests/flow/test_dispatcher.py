@@ -16,9 +16,7 @@ async def test_no_more_is_under_way_than_there_is_room_for() -> None:
     for _ in range(20):
         await house.submit("bob@crowd.test", "bob@other.test")
 
-    for _ in range(50):
-        house.dispatcher.start_due()
-        await asyncio.sleep(0)
+    await house.let_run()
     assert crowd.gate is not None
     assert other.gate is not None
     assert crowd.under_way + other.under_way == 4
@@ -36,9 +34,7 @@ async def test_no_destination_gets_more_connections_than_its_share() -> None:
     for _ in range(20):
         await house.submit("bob@crowd.test")
 
-    for _ in range(50):
-        house.dispatcher.start_due()
-        await asyncio.sleep(0)
+    await house.let_run()
     assert crowd.gate is not None
     crowd.gate.set()
     await house.step()
@@ -55,9 +51,7 @@ async def test_a_slow_domain_with_a_thousand_messages_does_not_delay_another() -
         await house.submit("bob@slow.test")
     await house.submit("bob@quick.test")
 
-    for _ in range(100):
-        house.dispatcher.start_due()
-        await asyncio.sleep(0)
+    await house.let_run()
 
     assert len(house.letters_to("quick.test")) == 1
     assert slow.letters == []
