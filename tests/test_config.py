@@ -502,3 +502,11 @@ def test_names_in_unicode_become_a_labels(tmp_path: Path) -> None:
 
     assert settings.hostname == "mail.xn--mnchen-3ya.example"
     assert settings.senders == ("xn--bcher-kva.example",)
+
+
+def test_brackets_come_in_pairs() -> None:
+    for text in ("[::1:25", "::1]:25", "[::1]25"):
+        with pytest.raises(ValueError, match="expected"):
+            read_endpoint(text)
+        with pytest.raises(ValueError, match="expected"):
+            read_nameserver(text)

@@ -5,8 +5,6 @@ import json
 import sys
 from collections.abc import Iterator
 
-import yaml
-
 from mta.model.trouble import SigningError
 
 from mta.edge.rsa import load_key
@@ -14,6 +12,7 @@ from mta.edge.tls import CertificateError, server_context
 
 from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import Settings, warnings
+from mta.config.document import as_yaml
 
 EXAMPLE = """\
   mta check --config /etc/mta/config.yaml   # status 2 and every mistake, or the settings in force
@@ -43,7 +42,7 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
         print(json.dumps(settings.shown(), indent=2))
     else:
         print("".join(f"warning: {text}\n" for text in surprises), end="", file=sys.stderr)
-        print(yaml.safe_dump(settings.shown(), sort_keys=False), end="")
+        print(as_yaml(settings.shown()), end="")
     return 0
 
 

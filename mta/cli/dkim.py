@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 
-import yaml
-
 from mta.model.trouble import SigningError
 
 from mta.rules.dkimrecord import DkimRecord
@@ -17,6 +15,7 @@ from mta.edge.rsa import load_key, new_key
 
 from mta.cli.options import DEFAULT_CONFIG, Commands, add_command, config_path, with_settings
 from mta.config import Settings
+from mta.config.document import as_yaml
 from mta.config.quantities import read_domain, read_selector
 
 EXAMPLE_NEW = """\
@@ -136,10 +135,7 @@ def _for_config(record: DkimRecord, path: Path, home: Path) -> str:
     """The lines to paste. The settings' paths are relative to their file's folder, `home`."""
     key = path.relative_to(home) if path.is_relative_to(home) else path.absolute()
     entry = {"domain": record.domain, "selector": record.selector, "key": str(key)}
-    lines: str = yaml.safe_dump(
-        {"dkim": [entry]}, sort_keys=False, default_flow_style=None, width=999
-    )
-    return indent(lines, "   ")
+    return indent(as_yaml({"dkim": [entry]}), "   ")
 
 
 def _read_by(reader: Callable[[object], str]) -> Callable[[str], str]:

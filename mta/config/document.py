@@ -1,6 +1,6 @@
-"""The configuration file as plain data: YAML, read safely and checked for what YAML forgives."""
+"""The configuration file as plain data: YAML, read safely, and checked for what YAML forgives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -11,17 +11,24 @@ MAX_OCTETS = 256 * 1024
 MAX_DEPTH = 16
 
 
-def read_document(path: Path) -> dict[str, object]:
-    """The file's keys and values; {} where it is empty.
+def read_document(path: Path) -> tuple[dict[str, object], list[str]]:
+    """The file's keys and values, {} where it is empty, and what is wrong with its keys.
 
-    Raises ConfigError for what cannot be read, is too large or nested too deeply, has aliases
-    (the stuff of YAML bombs), gives a key twice or one that is no text.
+    A key that stands there twice, or is no text, is reported and left out. Raises ConfigError
+    for what cannot be read at all: a file that is too large, is no YAML, is nested too deeply or
+    has aliases (the stuff of YAML bombs).
     """
     text = _text(path)
     try:
         return _mapping(text, path)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
         raise ConfigError([f"{path}{_place(error)}: expected YAML, {_reason(error)}"]) from error
+
+
+def as_yaml(data: Mapping[str, object]) -> str:
+    """Plain data as a configuration file has it."""
+    text: str = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def _text(path: Path) -> str:
@@ -38,24 +45,21 @@ def _text(path: Path) -> str:
     return text
 
 
-def _mapping(text: str, path: Path) -> dict[str, object]:
+def _mapping(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
     _refuse_bombs(text, path)
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            return {}
+            return {}, []
         if not isinstance(node, yaml.MappingNode):
             raise ConfigError(
                 [f"{path}: expected keys with values, as in hostname: mail.example.com"]
             )
-        problems = list(_bad_keys(node, ()))
-        if problems:
-            raise ConfigError(problems)
-        data: dict[str, object] = loader.construct_document(node)
+        problems = list(_purged(node, ()))
+        return loader.construct_document(node), problems
     finally:
         loader.dispose()
-    return data
 
 
 def _refuse_bombs(text: str, path: Path) -> None:
@@ -70,23 +74,24 @@ def _refuse_bombs(text: str, path: Path) -> None:
             raise ConfigError([f"{path}:{line}: expected at most {MAX_DEPTH} levels, found more"])
 
 
-def _bad_keys(node: yaml.Node, location: Location) -> Iterator[str]:
-    """Every key below `node` that stands there twice, or is no text."""
+def _purged(node: yaml.Node, location: Location) -> Iterator[str]:
+    """Take out of `node` every key that stands there twice, or is no text, and report it."""
     if isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
-            yield from _bad_keys(item, (*location, place))
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen = set()
-    for key, value in node.value:
-        name = str(key.value)
-        here = path_of((*location, name)) + f" (line {key.start_mark.line + 1})"
-        if key.tag != "tag:yaml.org,2002:str":
-            yield f"{here}: expected a text as the key"
-        elif name in seen:
-            yield f"{here}: expected each key once, found it again"
-        seen.add(name)
-        yield from _bad_keys(value, (*location, name))
+            yield from _purged(item, (*location, place))
+    if isinstance(node, yaml.MappingNode):
+        kept: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            here = f"{path_of((*location, name))} (line {key.start_mark.line + 1})"
+            if key.tag != "tag:yaml.org,2002:str":
+                yield f"{here}: expected a text as the key"
+            elif name in kept:
+                yield f"{here}: expected each key once, found it again"
+            else:
+                kept[name] = (key, value)
+                yield from _purged(value, (*location, name))
+        node.value = list(kept.values())
 
 
 def _place(error: Exception) -> str:
@@ -95,4 +100,5 @@ def _place(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error)
+    text = str(getattr(error, "problem", None) or error)
+    return text.partition("\n")[0]

@@ -27,8 +27,8 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     Relative paths in both are relative to the file's folder. Raises ConfigError, which names
     every mistake.
     """
-    document = read_document(path) if path else {}
-    draft = Draft(overlaid(document, from_environment(environment)))
+    document, problems = read_document(path) if path else ({}, [])
+    draft = Draft(overlaid(document, from_environment(environment)), problems)
     draft.problems += [f"{name}: expected a known key" for name in foreign_names(environment)]
     settings = draft.settings(folder=path.parent if path else Path())
     draft.note(contradictions(settings))

@@ -41,8 +41,14 @@ class ConfigError(Exception):
 
 def path_of(location: Location) -> str:
     """A key's path, as in delivery.retry[2]."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_named(part)}" for part in location]
     return "".join(parts).removeprefix(".")
+
+
+def _named(key: str) -> str:
+    """A key, bounded and escaped where it is none of ours."""
+    is_plain = key.isascii() and key.isprintable() and len(key) <= MAX_SHOWN
+    return key if is_plain else ascii(key[:MAX_SHOWN])
 
 
 def rendered(error: ErrorDetails, root: type[BaseModel]) -> str:

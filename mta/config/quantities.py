@@ -34,6 +34,10 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class UnknownHost(ValueError):
+    """The text is neither a name nor an IP address."""
+
+
 def read_duration(value: object) -> float:
     """Seconds, from a number with a unit (15m) or a plain 0."""
     return round(_quantity(value, _SECONDS, "expected a duration such as 15m"), 6)
@@ -60,16 +64,12 @@ def read_endpoint(value: object) -> Endpoint:
     """A place to listen at; port 0 means any that is free."""
     if isinstance(value, Endpoint):
         return value
-    host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     try:
-        is_bare_ipv6 = ":" in host and bare == host
-        name = "" if is_bare_ipv6 or not colon else read_host(bare)
-    except ValueError:
-        name = ""
-    if not name:
-        raise ValueError("expected host:port such as 127.0.0.1:8025 or [::1]:8025")
-    return Endpoint(name, _port(port, least=0))
+        is_unclear = ":" in host and not host.startswith("[")  # which colon begins the port?
+        return Endpoint(read_host("" if is_unclear else host), _port(port, least=0))
+    except UnknownHost as error:
+        raise ValueError("expected host:port such as 127.0.0.1:8025 or [::1]:8025") from error
 
 
 def read_nameserver(value: object) -> Endpoint:
@@ -77,12 +77,12 @@ def read_nameserver(value: object) -> Endpoint:
     if isinstance(value, Endpoint):
         return value
     text = value if isinstance(value, str) else ""
-    if _is_ip(text.strip("[]")):
-        return Endpoint(text.strip("[]"), 53)
+    if _is_ip(_unbracketed(text)):
+        return Endpoint(_unbracketed(text), 53)
     host, _, port = text.rpartition(":")
-    if not _is_ip(host.strip("[]")):
+    if not _is_ip(_unbracketed(host)):
         raise ValueError("expected an IP address such as 192.0.2.53 or [2001:db8::53]:5353")
-    return Endpoint(host.strip("[]"), _port(port, least=1))
+    return Endpoint(_unbracketed(host), _port(port, least=1))
 
 
 def read_network(value: object) -> Network:
@@ -98,13 +98,13 @@ def read_network(value: object) -> Network:
 
 def read_host(value: object) -> str:
     """A server by its name or its IP address."""
-    text = value if isinstance(value, str) else ""
-    if _is_ip(text.strip("[]")):
-        return text.strip("[]")
+    text = _unbracketed(value) if isinstance(value, str) else ""
+    if _is_ip(text):
+        return text
     try:
         return read_domain(text)
     except ValueError as error:
-        raise ValueError("expected a host such as smtp.example.com") from error
+        raise UnknownHost("expected a host such as smtp.example.com") from error
 
 
 def read_domain(value: object) -> str:
@@ -138,6 +138,10 @@ def _quantity(value: object, units: Mapping[str, float], expected: str) -> float
 def _shown(number: int, units: Mapping[str, int]) -> str | int:
     unit = next((unit for unit, size in units.items() if number and number % size == 0), None)
     return f"{number // units[unit]}{unit}" if unit else number
+
+
+def _unbracketed(text: str) -> str:
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
 def _is_ip(text: str) -> bool:
