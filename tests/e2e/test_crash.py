@@ -1,0 +1,275 @@
+"""The process is killed at any moment: what it said 250 to arrives or is reported, whole.
+
+Clients send without end while `mta serve` is killed (SIGKILL) and started again. Then it may
+finish, and everything is counted.
+"""
+
+import random
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mta.edge.spool.inspection import inspect
+from mta.edge.spool.survey import QUARANTINE, WAITING
+
+from mta.sandbox.exchangers import SandboxError
+from mta.sandbox.process import ServerProcess
+from tests.e2e.sink import Copy, Sink
+from tests.e2e.traffic import DOMAINS, SENDER_DOMAIN, Sent, Traffic
+
+SEED = 20261121
+CLIENTS = 4
+
+# Between the final dot's arrival and the record of its 250 a kill makes the server send again.
+# Measured it is a few hundredths of a second; the bound leaves room for a machine under load.
+WINDOW = 1.0
+SINK_LAG = 0.25  # seconds for which a final dot may lie in the sink's socket before it is read
+
+
+class Siege:
+    """One server, the clients that send to it, and the moments at which it was killed."""
+
+    def __init__(self, server: ServerProcess, traffic: Traffic, sink: Sink, seed: int) -> None:
+        self.server = server
+        self.traffic = traffic
+        self.sink = sink
+        self.kills: list[float] = []
+        self.starts: list[float] = []  # how long each took, in seconds
+        self._chance = random.Random(seed)
+
+    def round(self) -> None:
+        """One life of the server, and its end."""
+        fate = self._chance.random()
+        if fate < 0.1:
+            self._die_young()
+        elif fate < 0.9:
+            self._live(self._chance.uniform(0.005, 0.6))
+        else:
+            self._live(self._chance.uniform(1.0, 2.2))  # now and then its upkeep has a turn
+
+    def start(self) -> None:
+        """Begin a life."""
+        began = time.monotonic()
+        self.server.start()
+        self.starts.append(time.monotonic() - began)
+        self.traffic.begin(self.server.port)
+
+    def kill(self) -> None:
+        """End it."""
+        self.kills.append(time.time())
+        self.server.kill()
+        self.traffic.pause()
+
+    def finish(self, within: float = 60.0) -> None:
+        """Let one more life end well, with everything done that was to be done."""
+        self.server.start()
+        wait_until(lambda: inspect(self.spool) == [], within)
+        assert self.server.stop() == 0
+
+    @property
+    def spool(self) -> Path:
+        """The folder."""
+        return Path(self.server.settings["spool"])
+
+    def _live(self, seconds: float) -> None:
+        self.start()
+        time.sleep(seconds)  # until a moment of chance; nothing is waited for
+        self.kill()
+
+    def _die_young(self) -> None:
+        """Be killed while starting, perhaps in the middle of recovery."""
+        with suppress(SandboxError):  # it does not come as far as that
+            self.server.start(within=self._chance.uniform(0.05, 0.5))
+        self.kill()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink((*DOMAINS, SENDER_DOMAIN), SEED) as sink:
+        yield sink
+
+
+@pytest.fixture
+def server(sink: Sink, tmp_path: Path) -> Iterator[ServerProcess]:
+    with closing(ServerProcess(sink.settings(tmp_path / "spool"), tmp_path)) as process:
+        yield process
+
+
+def wait_until(is_so: Callable[[], bool], within: float) -> None:
+    """Wait for what nothing tells us of."""
+    ends_at = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < ends_at, f"not so after {within} s"
+        time.sleep(0.1)
+
+
+# What is proved, each as a list of what speaks against it.
+
+
+def lost(sent: list[Sent], sink: Sink) -> list[tuple[str, str]]:
+    """Accepted recipients that neither have the message nor stand in a report."""
+    arrived = {(copy.test_id, who) for copy in sink.mail for who in copy.recipients}
+    arrived |= {(copy.test_id, who) for copy in sink.reports for who in copy.failed}
+    return [
+        (message.test_id, recipient)
+        for message in sent
+        if message.id is not None
+        for recipient in message.recipients
+        if (message.test_id, recipient) not in arrived
+    ]
+
+
+def harmed(sent: list[Sent], sink: Sink) -> list[Copy]:
+    """Messages at the sink that are not byte for byte what was sent."""
+    digests = {message.test_id: message.digest for message in sent}
+    return [copy for copy in sink.mail if copy.digest != digests.get(copy.test_id)]
+
+
+def misguided(sent: list[Sent], sink: Sink) -> list[Copy]:
+    """Mail for others than it was sent to, and reports that go or speak astray."""
+    letters = {message.test_id: message for message in sent}
+    return [
+        copy
+        for copy in sink.mail
+        if not set(copy.recipients) <= set(letters[copy.test_id].recipients)
+    ] + [
+        copy
+        for copy in sink.reports
+        if copy.recipients != (letters[copy.test_id].sender,)
+        or not set(copy.failed) <= set(letters[copy.test_id].recipients)
+        or not all(who.startswith("no-") for who in copy.failed)
+    ]
+
+
+def repeats(copies: list[Copy]) -> list[tuple[Copy, Copy]]:
+    """Each copy that came after one for the same recipient, with that one before it."""
+    by_recipient: defaultdict[tuple[str, str], list[Copy]] = defaultdict(list)
+    for copy in copies:
+        for recipient in copy.recipients:
+            by_recipient[copy.id, recipient].append(copy)
+    return [pair for row in by_recipient.values() for pair in pairwise(row)]
+
+
+def lateness(first: Copy, kills: list[float]) -> float:
+    """How long after the reply to a message the next kill came; negative if it came before."""
+    after = [kill for kill in kills if kill > first.whole_at - SINK_LAG]
+    return min(after, default=float("inf")) - first.answered_at
+
+
+def needless(copies: list[Copy], kills: list[float]) -> list[tuple[Copy, Copy]]:
+    """Repeats although the server had the time to record that the first copy was taken."""
+    return [
+        (first, second)
+        for first, second in repeats(copies)
+        if lateness(first, kills) > WINDOW
+        or not any(first.whole_at - SINK_LAG < kill < second.whole_at for kill in kills)
+    ]
+
+
+def undead(server: ServerProcess, copies: list[Copy]) -> list[Copy]:
+    """Copies that came after the server had said that nothing was owed any more."""
+    settled_at: dict[str, float] = {}
+    for event in server.events:
+        if event["event"] == "settled":
+            at = datetime.fromisoformat(event["at"]).timestamp() + 0.001  # it has no more digits
+            settled_at.setdefault(event["id"], at)
+    return [copy for copy in copies if copy.whole_at > settled_at.get(copy.id, float("inf"))]
+
+
+def check(siege: Siege) -> None:
+    """All of the above, with the counts printed."""
+    sent, sink, kills = siege.traffic.sent, siege.sink, siege.kills
+    accepted = [message for message in sent if message.id is not None]
+    late = [lateness(first, kills) for first, _ in repeats(sink.mail)]
+    print(f"\nkills {len(kills)}, messages begun {len(sent)}, accepted {len(accepted)}")
+    print(f"delivered {len({c.test_id for c in sink.mail})}, repeats {len(late)}, ", end="")
+    print(f"latest kill after a reply that was not recorded: {max(late, default=0):.3f} s")
+    print(f"reported {len({c.test_id for c in sink.reports})}, ", end="")
+    print(f"repeats of reports {len(repeats(sink.reports))}; at the sink: {dict(sink.counts)}")
+    print(f"start: median {sorted(siege.starts)[len(siege.starts) // 2]:.2f} s, ", end="")
+    print(f"longest {max(siege.starts):.2f} s")
+
+    assert siege.traffic.refusals == []
+    assert lost(sent, sink) == []
+    assert harmed(sent, sink) == []
+    assert misguided(sent, sink) == []
+    assert needless(sink.mail, kills) == []
+    assert needless(sink.reports, kills) == []
+    assert undead(siege.server, sink.mail + sink.reports) == []
+    assert list((siege.spool / QUARANTINE).iterdir()) == []
+
+
+def test_ten_crashes_lose_nothing(server: ServerProcess, sink: Sink) -> None:
+    with Traffic(CLIENTS, SEED) as traffic:
+        siege = Siege(server, traffic, sink, SEED)
+
+        for _ in range(10):
+            siege.round()
+
+    siege.finish()
+    check(siege)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_hundred_crashes_lose_nothing(server: ServerProcess, sink: Sink) -> None:
+    with Traffic(CLIENTS, SEED + 1) as traffic:
+        siege = Siege(server, traffic, sink, SEED + 1)
+
+        for _ in range(200):
+            siege.round()
+
+    siege.finish()
+    check(siege)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_crash_while_a_segment_is_retired_loses_nothing(
+    server: ServerProcess, sink: Sink
+) -> None:
+    """A segment is retired after a minute: its mail moves to files, and then the crash comes."""
+    sink.is_shut = True
+    server.settings["delivery"]["retry"] = ["10s"]
+    with Traffic(CLIENTS, SEED + 2) as traffic:
+        siege = Siege(server, traffic, sink, SEED + 2)
+        siege.start()
+        wait_until(lambda: len(traffic.sent) > 1500, within=60)
+        traffic.pause()
+        waiting = siege.spool / WAITING
+        wait_until(lambda: len(list(waiting.glob("*/*.msg"))) > 100, within=90)
+
+        siege.kill()
+
+        moved = len(list(waiting.glob("*/*.msg")))
+        left = len(inspect(siege.spool)) - moved
+        for _ in range(5):
+            siege.round()
+
+    sink.is_shut = False
+    siege.finish()
+    print(f"\nmoved to files {moved}, still in the journal alone {left}")
+    check(siege)
+    assert left > 0
+
+
+def test_the_proof_notices_what_is_lost(server: ServerProcess, sink: Sink) -> None:
+    sink.is_shut = True
+    with Traffic(CLIENTS, SEED, kinds=["later"]) as traffic:
+        siege = Siege(server, traffic, sink, SEED)
+        siege.start()
+        wait_until(lambda: len(traffic.sent) > 20, within=20)
+        siege.kill()
+
+    shutil.rmtree(siege.spool)
+    sink.is_shut = False
+    siege.finish()
+
+    assert lost(traffic.sent, sink) != []
