@@ -64,3 +64,4 @@ def spool_on(
 def let_go(spool: FileSpool) -> None:
     """Leave no thread behind, whatever state the spool is in."""
     spool._journal._thread.shutdown()
+    spool._threads.shutdown()

@@ -9,6 +9,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from mta.edge.spool.waiting import Waiting
 
 T = TypeVar("T")
 
+_BATCH = 100  # messages that are moved between two syncs of the journal
 _ID = re.compile("[a-z0-9]{1,100}")  # it names files
 
 
@@ -67,6 +69,7 @@ class FileSpool:
         self._finished = found.finished  # settled, with files that are to be deleted
         self._arriving: set[MessageId] = set()
         self._retiring = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(4, "spool-files")
 
     @classmethod
     def open(
@@ -136,6 +139,7 @@ class FileSpool:
             try:
                 await self._journal.close()
             finally:
+                await asyncio.to_thread(self._threads.shutdown)  # a cancelled step may still run
                 self._disk.close(self._lock)
 
     async def add(self, envelope: Envelope, content: bytes) -> bool:
@@ -175,7 +179,7 @@ class FileSpool:
             return cached
         home = held.home
         try:
-            return await asyncio.to_thread(self._read, home)
+            return await self._in_thread(self._read, home)
         except FileNotFoundError as error:
             if held.home != home:
                 return await self.content(id)  # it moved to waiting/ in the meantime
@@ -238,8 +242,7 @@ class FileSpool:
         Raises SpoolError; nothing is lost then, and the next call tries again.
         """
         async with self._retiring:
-            if self._journal.trouble or not self._journal.is_synced:
-                await self._journal.sync()
+            await self._journal.sync()
             await self._delete_finished()
             live = self._journal.live
             if live and live.opened_at + self._segment_age <= now:
@@ -307,24 +310,28 @@ class FileSpool:
 
         A crash on the way finds it in both places, and takes each id once.
         """
-        unsaved = [(held, held.envelope) for held in self._unsaved(segment)]
-        if unsaved:
-            # No file may be ahead of the journal, or a replay would turn it back half way.
-            await self._journal.sync()
-            try:
-                await self._on_disk("retiring a segment", self._save, unsaved)
-            finally:  # some may have moved before the trouble
-                for held, _ in unsaved:
-                    self._note_move(held)
+        unsaved = self._unsaved(segment)
+        for start in range(0, len(unsaved), _BATCH):
+            await self._save(unsaved[start : start + _BATCH])
         # A DONE in this segment is all that keeps a file from counting: the file goes first.
         await self._delete_finished()
         await self._on_disk("retiring a segment", self._delete, segment)
         del self._journal.segments[segment.number]
         self._settled -= segment.settled
 
-    def _save(self, unsaved: Iterable[tuple[Held, Envelope]]) -> None:
+    async def _save(self, batch: Iterable[Held]) -> None:
+        states = [(held, held.envelope) for held in batch]
+        # No file may be ahead of the journal, or a replay would turn it back half way.
+        await self._journal.sync()
+        try:
+            await self._on_disk("retiring a segment", self._write_files, states)
+        finally:  # some may have moved before the trouble
+            for held, _ in states:
+                self._note_move(held)
+
+    def _write_files(self, states: Iterable[tuple[Held, Envelope]]) -> None:
         """Have each message or its latest state in files, whose names are not synced yet."""
-        for held, envelope in unsaved:
+        for held, envelope in states:
             if isinstance(held.home, Place):
                 # A damaged content keeps its wrong checksum: `content` will say so.
                 content = self._read_record(held.home)
@@ -360,11 +367,14 @@ class FileSpool:
         self._disk.sync_folder(segment.path.parent)
 
     async def _on_disk(self, what: str, work: Callable[..., T], *arguments: object) -> T:
-        """Run in a thread what blocks. Raises SpoolError for OSError."""
+        """Do in a thread what blocks. Raises SpoolError for OSError."""
         try:
-            return await asyncio.to_thread(work, *arguments)
+            return await self._in_thread(work, *arguments)
         except OSError as error:
             raise trouble_of(error, what) from error
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
 def _needs(held: Held, segment: Segment) -> bool:

@@ -162,12 +162,9 @@ class Journal:
 
     async def sync(self) -> None:
         """Have all on the platter that was called for before this call. Raises SpoolError."""
+        if self.trouble is None and self._is_synced:
+            return
         await self._pass(_Entry(None, MessageId(""), b"", b"", lambda place: None))
-
-    @property
-    def is_synced(self) -> bool:
-        """Whether nothing waits for a sync."""
-        return not (self._unsynced or self._queue or self._writing)
 
     async def rotate(self) -> None:
         """Sync and close the live segment; the next record opens another. Raises SpoolError."""
@@ -177,11 +174,14 @@ class Journal:
     async def close(self) -> None:
         """Sync what waits, and close. Raises SpoolError where that could not be done."""
         try:
-            if not self.is_synced:
-                await self.sync()
+            await self.sync()
         finally:
             self._thread.submit(self._seal)
             self._thread.shutdown()
+
+    @property
+    def _is_synced(self) -> bool:
+        return not (self._unsynced or self._queue or self._writing)
 
     async def _pass(self, entry: _Entry) -> None:
         loop = asyncio.get_running_loop()
