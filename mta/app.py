@@ -53,6 +53,7 @@ class Server:
             clock=time.time,
             new_id=new_id,
             on_stored=lambda envelope: self._dispatcher.enqueue(envelope),
+            to_ascii=to_ascii,
         )
         self._settlement = Settlement(
             terms=fittings.terms,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from mta.model.address import Address
+from mta.model.address import Address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.event import Event, Kind
 from mta.model.outcome import Reply
@@ -40,7 +40,9 @@ class Intake:
         clock: Clock,
         new_id: Callable[[], MessageId],
         on_stored: Callable[[Envelope], None],
+        to_ascii: Callable[[str], str] = refuse_unicode,
     ) -> None:
+        """`to_ascii` turns an author's domain into A-labels or raises ValueError."""
         self.house = house
         self.signer = signer
         self._spool = spool
@@ -48,6 +50,7 @@ class Intake:
         self._clock = clock
         self._new_id = new_id
         self._on_stored = on_stored
+        self._to_ascii = to_ascii
 
     def objection_to_sender(
         self, sender: Address | None, size: int, client: Client
@@ -105,7 +108,7 @@ class Intake:
         self._on_stored(envelope)
 
     async def _signed(self, id: MessageId, content: bytes) -> bytes:
-        domain = author_domain(content)
+        domain = author_domain(content, self._to_ascii)
         signature = b""
         why = "no author's domain in From"
         if domain is not None:
