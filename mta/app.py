@@ -9,8 +9,6 @@ import time
 from mta.model.envelope import Destination, MessageId
 from mta.model.trouble import SpoolError
 
-from mta.rules.content import BareNewlines
-
 from mta.flow.courier import Courier
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
@@ -76,7 +74,7 @@ class Server:
             hostname=settings.hostname,
             to_ascii=to_ascii,
             limits=fittings.limits,
-            bare_newlines=BareNewlines(settings.bare_newlines),
+            bare_newlines=settings.bare_newlines,
             tls=fittings.tls,
         )
 
@@ -108,7 +106,8 @@ class Server:
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._settlement.terms = fittings.terms
         self._dispatcher.room = fittings.room
-        self._door.replace_tls(fittings.tls)
+        if fittings.tls is not None:
+            self._door.replace_tls(fittings.tls)
         self._door.replace_limits(fittings.limits)
         for name in ("listen", "spool", "hostname", "bare_newlines", "keep"):
             if getattr(settings, name) != getattr(self._settings, name):

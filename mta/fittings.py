@@ -13,7 +13,6 @@ from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 
-from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
 from mta.rules.signing import SigningKey
 from mta.rules.tls import demand_for
@@ -89,7 +88,7 @@ def fittings_for(settings: Settings) -> Fittings:
         signer=_signer(settings),
         lookup=_lookup(settings),
         ways=_ways(settings),
-        terms=Terms(Mode(delivery.mode), RetryPlan(delivery.retry, delivery.give_up_after)),
+        terms=Terms(delivery.mode, RetryPlan(delivery.retry, delivery.give_up_after)),
         room=Room(delivery.concurrency, delivery.per_destination, delivery.messages_per_connection),
         limits=_limits(settings.limits),
         tls=_tls(settings),

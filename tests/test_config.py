@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from mta.model.domain import TlsLevel
 
+from mta.rules.progress import Mode
+
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.document import MAX_OCTETS
 from mta.config.problems import section_in
@@ -25,7 +27,6 @@ from mta.config.quantities import (
     shown_duration,
     shown_size,
 )
-from mta.config.settings import Mode
 
 EXAMPLE = Path(__file__).parent.parent / "config.yaml.example"
 

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
 from mta.config.quantities import shown_size
-from mta.config.settings import (
+from mta.rules.progress import Mode
+from mta.config.settings import 
     Auth,
     Listen,
     ListenerTls,

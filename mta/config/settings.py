@@ -23,6 +23,9 @@ from pydantic import (
 
 from mta.model.domain import TlsLevel
 
+from mta.rules.content import BareNewlines
+from mta.rules.progress import Mode
+
 from mta.config.quantities import (
     Endpoint,
     Network,
@@ -114,21 +117,6 @@ class Auth(StrEnum):
     NONE = "none"
     OPTIONAL = "optional"
     REQUIRED = "required"
-
-
-class BareNewlines(StrEnum):
-    """What becomes of a message with CR or LF standing alone."""
-
-    NORMALISE = "normalise"
-    REFUSE = "refuse"
-
-
-class Mode(StrEnum):
-    """The road that mail takes."""
-
-    DIRECT = "direct"
-    SMARTHOST = "smarthost"
-    FALLBACK = "fallback"  # direct first, then the smarthost
 
 
 class EventStyle(StrEnum):
