@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from mta.config.quantities import shown_size
 from mta.rules.progress import Mode
-from mta.config.settings import 
+
+from mta.config.quantities import shown_size
+from mta.config.settings import (
     Auth,
     Listen,
     ListenerTls,
-    Mode,
     Settings,
     Smarthost,
 )

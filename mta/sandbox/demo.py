@@ -42,8 +42,8 @@ def main() -> int:
             ServerProcess(internet.world.settings(), Path(folder)) as server,
         ):
             mistakes = Demonstration(internet, server).run()
-    except SandboxError as error:
-        print(f"The demonstration could not end: {error}", file=sys.stderr)
+    except (SandboxError, OSError, smtplib.SMTPException) as error:
+        print(f"The demonstration broke off: {error}", file=sys.stderr)
         return 1
     for mistake in mistakes:
         print(f"NOT AS IT SHOULD BE: {mistake}", file=sys.stderr)
@@ -116,7 +116,7 @@ class Demonstration:
         )
         shown = next(report for report in reports if SHOWN in reported(report.content))
         print(f"\n{SENDER} got {len(reports)} reports, DKIM-signed. One of them, for people:\n")
-        print(indent(words_for_people(shown.content), "  | "), end="")
+        print(indent(words_for_people(shown.content), "  | ", lambda line: True), end="")
 
 
 def _letter(recipients: list[str], subject: str) -> bytes:

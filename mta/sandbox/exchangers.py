@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import logging
 import socket
 import ssl
 import time
@@ -20,6 +21,9 @@ ONE_PORT_TRIES = 50
 
 # A TLS record of one alert: fatal, handshake_failure (RFC 8446 §6).
 HANDSHAKE_FAILURE = b"\x15\x03\x03\x00\x02\x02\x28"
+
+# aiosmtpd warns of a deprecated attribute that it sets itself at each login.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class SandboxError(Exception):
@@ -329,7 +333,8 @@ def listeners(addresses: Sequence[str], port: int = 0) -> list[socket.socket]:
 
 
 def _bound(address: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named, for asyncio turns Nagle's algorithm off only where it reads TCP here.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((address, port))

@@ -17,7 +17,7 @@ from mta.sandbox.exchangers import SandboxError
 
 Event = dict[str, Any]  # JSON, as operators read it
 
-READY = re.compile(r"127\.0\.0\.1:(\d+)")  # in the line that says where it listens
+READY = re.compile(r"ready: .* on 127\.0\.0\.1:(\d+)")
 
 
 class ServerProcess:
@@ -77,7 +77,7 @@ class ServerProcess:
         assert self._child.stdout is not None
         assert self._child.stderr is not None
         self._readers = [self._reader(self._child.stdout), self._reader(self._child.stderr)]
-        self._wait(lambda: self.port != 0, within, "to listen")
+        self._wait(lambda: self.port != 0, within, "the line that says where it listens")
 
     def write_settings(self) -> None:
         """Put the settings where the process reads them, at its start and at SIGHUP."""
@@ -109,7 +109,7 @@ class ServerProcess:
         return status
 
     def event(self, within: float = 30.0, **facts: object) -> Event:
-        """Wait for an event with these facts, as in event(kind="failed", attempts=2)."""
+        """Wait for an event with these facts, as in event(event="failed", attempts=2)."""
         return self.events_with(1, within, **facts)[0]
 
     def events_with(self, count: int, within: float = 30.0, **facts: object) -> list[Event]:

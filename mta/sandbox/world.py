@@ -10,6 +10,8 @@ A DNS server, and the mail exchangers that it names. All that they make stands i
 """
 
 import ipaddress
+import ssl
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,9 +21,9 @@ from typing import Any, Self
 
 from mta.rules.dkimrecord import DkimRecord
 
+from mta.edge.certificates import ensure_self_signed
 from mta.edge.rsa import load_key, new_key
 
-from mta.sandbox.certificates import self_signed_context
 from mta.sandbox.characters import (
     CHARACTERS,
     SENDER,
@@ -116,7 +118,7 @@ class World:
         for listener in bound:
             stack.callback(listener.close)
         self.port = bound[0].getsockname()[1]
-        tls = self_signed_context([place.name for place in places], self.folder / "tls")
+        tls = _self_signed(self.folder / "tls")
         for place, listener in zip(places, bound, strict=True):
             if place.manners is None:
                 continue  # bound and not listening: connections are refused
@@ -125,6 +127,15 @@ class World:
             self.exchangers.setdefault(place.domain, []).append(exchanger)
             await exchanger.start(listener)
             stack.push_async_callback(exchanger.close)
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    """One certificate for all exchangers, vouched for by nobody, as many have one."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(
+        *ensure_self_signed(folder, _host_name(SMARTHOST.domain, 1), time.time())
+    )
+    return context
 
 
 def _places(characters: Sequence[Character]) -> list[_Place]:

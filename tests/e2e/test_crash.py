@@ -260,16 +260,37 @@ def test_a_crash_while_a_segment_is_retired_loses_nothing(
     assert left > 0
 
 
-def test_the_proof_notices_what_is_lost(server: ServerProcess, sink: Sink) -> None:
+@pytest.fixture
+def crashed(server: ServerProcess, sink: Sink) -> Siege:
+    """A server that was killed with mail in its spool, none of which has been delivered."""
     sink.is_shut = True
-    with Traffic(CLIENTS, SEED, kinds=["later"]) as traffic:
+    with Traffic(2, SEED, kinds=["later"]) as traffic:
         siege = Siege(server, traffic, sink, SEED)
         siege.start()
         wait_until(lambda: len(traffic.sent) > 20, within=20)
         siege.kill()
-
-    shutil.rmtree(siege.spool)
     sink.is_shut = False
-    siege.finish()
+    return siege
 
-    assert lost(traffic.sent, sink) != []
+
+def test_the_proof_notices_what_is_lost(crashed: Siege, sink: Sink) -> None:
+    shutil.rmtree(crashed.spool)
+
+    crashed.finish()
+
+    assert lost(crashed.traffic.sent, sink) != []
+
+
+def test_the_proof_notices_what_is_sent_again_for_no_reason(
+    crashed: Siege, sink: Sink, tmp_path: Path
+) -> None:
+    shutil.copytree(crashed.spool, tmp_path / "before")
+    crashed.finish()
+    shutil.rmtree(crashed.spool)
+    (tmp_path / "before").rename(crashed.spool)
+
+    crashed.finish()
+
+    assert lost(crashed.traffic.sent, sink) == []
+    assert needless(sink.mail, crashed.kills) != []
+    assert undead(crashed.server, sink.mail) != []

@@ -5,6 +5,7 @@ import json
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TypeVar
 
 import pytest
 
-from mta.sandbox.certificates import self_signed_context
+from mta.edge.certificates import ensure_self_signed
+
 from mta.sandbox.exchangers import Exchanger, Manners, SandboxError, Starttls, listeners
 
 T = TypeVar("T")
@@ -23,7 +25,10 @@ ON_THE_WIRE = LETTER + b"\r\n"
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    return self_signed_context(["mx.there.test"], tmp_path_factory.mktemp("tls"))
+    folder = tmp_path_factory.mktemp("tls")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*ensure_self_signed(folder, "mx.there.test", time.time()))
+    return context
 
 
 @asynccontextmanager

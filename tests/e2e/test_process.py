@@ -1,0 +1,121 @@
+"""The process: how it starts, reloads, stops, and what a crash leaves."""
+
+import smtplib
+import socket
+
+import pytest
+
+from mta.sandbox.exchangers import SandboxError
+from mta.sandbox.internet import Internet
+from mta.sandbox.process import ServerProcess
+from tests.e2e import letters
+
+
+def send(server: ServerProcess, recipient: str) -> None:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.sendmail(letters.SENDER, [recipient], letters.plain(recipient))
+
+
+def test_sigterm_ends_it_in_good_order(own: ServerProcess) -> None:
+    own.start()
+
+    status = own.stop()
+
+    assert status == 0
+
+
+def test_what_is_under_way_arrives_before_it_ends(own: ServerProcess, internet: Internet) -> None:
+    own.start()
+    send(own, "under-way@slowish.test")
+    own.event(event="accepted")
+
+    status = own.stop(within=40)
+
+    assert status == 0
+    assert [event["event"] for event in own.events][-1] == "settled"
+    internet.mail_to("under-way@slowish.test", within=1)
+
+
+def test_what_was_accepted_survives_a_crash(own: ServerProcess, internet: Internet) -> None:
+    own.settings["delivery"]["retry"] = ["2s"]
+    own.start()
+    send(own, "crash@grey.test")
+    own.event(event="deferred", recipient="crash@grey.test")
+
+    own.kill()
+    own.start()
+
+    own.event(event="delivered", recipient="crash@grey.test")
+    internet.mail_to("crash@grey.test", within=5)
+
+
+def test_every_event_of_a_message_s_life_is_told(own: ServerProcess) -> None:
+    own.start()
+    send(own, "life@grey.test")
+    own.event(event="settled")
+
+    assert [event["event"] for event in own.events] == [
+        "accepted",
+        "deferred",
+        "delivered",
+        "settled",
+    ]
+
+
+def test_sighup_brings_new_settings_into_force(own: ServerProcess, internet: Internet) -> None:
+    own.start()
+    own.settings["senders"] = ["elsewhere.test"]
+
+    own.reload()
+    own.says("(?i)reload")
+
+    with pytest.raises(smtplib.SMTPSenderRefused, match=r"app\.test"):
+        send(own, "reload@accept.test")
+
+
+def test_sighup_with_wrong_settings_changes_nothing(own: ServerProcess, internet: Internet) -> None:
+    own.start()
+    own.settings["hostnmae"] = "typo.test"
+
+    own.reload()
+    own.says("hostnmae")
+
+    send(own, "same@accept.test")
+    internet.mail_to("same@accept.test")
+
+
+def test_wrong_settings_end_it_with_all_mistakes(own: ServerProcess) -> None:
+    own.settings["hostnmae"] = "typo.test"
+    own.settings["delivery"]["retry"] = ["soon"]
+
+    with pytest.raises(SandboxError) as error:
+        own.start()
+
+    assert "hostnmae" in str(error.value)
+    assert "delivery.retry[0]" in str(error.value)
+    assert own.ended() == 2
+
+
+def test_a_second_process_on_the_same_spool_does_not_start(
+    own: ServerProcess, internet: Internet
+) -> None:
+    own.start()
+    folder = own.config.parent / "second"
+    folder.mkdir()
+    second = ServerProcess(own.settings, folder)
+
+    with pytest.raises(SandboxError, match=r"lock|another|in use"):
+        second.start()
+
+    assert second.ended() == 1
+
+
+def test_a_port_that_is_taken_is_named(own: ServerProcess) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        own.settings["listen"] = [{"address": address}]
+
+        with pytest.raises(SandboxError, match=address):
+            own.start()
+
+        assert own.ended() == 1
