@@ -64,11 +64,11 @@ class Caller:
 
     async def hear_content(self) -> bytes:
         """All up to and with the final dot, as it is on the wire."""
-        content = b""
+        lines = [b""]
         async with asyncio.timeout(PATIENCE):
-            while not content.endswith(b"\r\n.\r\n") and content != b".\r\n":
-                content += await self._reader.readuntil(b"\r\n")
-        return content
+            while lines[-1] != b".\r\n":
+                lines.append(await self._reader.readuntil(b"\r\n"))
+        return b"".join(lines)
 
     async def hear_end(self) -> None:
         """Whatever comes, until the client has gone."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from mta.model.address import Address
 from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
+from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
 from mta.flow.ports import Connector, Session
@@ -230,6 +232,20 @@ def test_a_failed_handshake_is_a_failure(new_loop: Loop) -> None:
 
 
 @both_loops
+def test_a_peer_that_refuses_our_half_of_the_handshake_is_a_failure(
+    pem: Path, new_loop: Loop
+) -> None:
+    context = server_context(pem)
+    context.verify_mode = ssl.CERT_REQUIRED  # of a client that has no certificate
+    peer = ScriptedPeer(offering_starttls(context))
+
+    outcome = run(opened(peer, OPPORTUNISTIC), new_loop)
+
+    assert isinstance(outcome, Outcome)
+    assert (outcome.verdict, outcome.stage) == (Verdict.DEFERRED, Stage.TLS)
+
+
+@both_loops
 def test_a_handshake_has_its_time_limit(new_loop: Loop) -> None:
     async def script(client: Caller) -> None:
         await client.greet("STARTTLS")
@@ -237,9 +253,9 @@ def test_a_handshake_has_its_time_limit(new_loop: Loop) -> None:
         await client.say("220 go ahead")
         await client.hear_end()
 
-    outcome = run(
-        opened(ScriptedPeer(script), OPPORTUNISTIC, timeouts=Timeouts(handshake=0.1)), new_loop
-    )
+    # Nothing is left to say goodbye to: its limit must not be waited for.
+    timeouts = Timeouts(handshake=0.1, quit=1000)
+    outcome = run(opened(ScriptedPeer(script), OPPORTUNISTIC, timeouts=timeouts), new_loop)
 
     assert isinstance(outcome, Outcome)
     assert outcome.stage is Stage.TLS
@@ -287,6 +303,23 @@ def test_what_was_offered_in_clear_counts_no_more_in_tls(pem: Path) -> None:
     assert isinstance(outcome, Outcome)
     assert (outcome.stage, outcome.reply.status) == (Stage.LOGIN, "4.7.4")
     assert outcome.tls is not None
+
+
+def test_a_peer_that_knows_only_helo_in_tls_offers_nothing(pem: Path) -> None:
+    async def script(client: Caller) -> None:
+        await client.greet("STARTTLS", "AUTH PLAIN")
+        await client.hear()
+        await client.say("220 go ahead")
+        await client.start_tls(server_context(pem))
+        await client.hear()
+        await client.say("502 what?")
+        await client.answer_hello()
+        await client.take_leave()
+
+    outcome = run(opened(ScriptedPeer(script), OPPORTUNISTIC, login=Login("user", "secret")))
+
+    assert isinstance(outcome, Outcome)
+    assert (outcome.stage, outcome.reply.status) == (Stage.LOGIN, "4.7.4")
 
 
 def test_a_login_goes_over_tls(pem: Path) -> None:
@@ -381,15 +414,58 @@ def test_authorities_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> Non
         SmtpConnector(hostname="client.test", ca_file=tmp_path / "nothing.pem")
 
 
-def test_cancelling_leaves_no_connection_behind() -> None:
-    async def script(client: Caller) -> None:
-        await client.say("220-mx.test")
-        await client.hear_end()
+async def greeting_without_end(client: Caller) -> None:
+    await client.say("220-mx.test")
+    await client.hear_end()
 
+
+async def handshake_without_end(client: Caller) -> None:
+    await client.greet("STARTTLS")
+    await client.hear()
+    await client.say("220 go ahead")
+    await client.hear_end()
+
+
+@both_loops
+@pytest.mark.parametrize("script", [greeting_without_end, handshake_without_end])
+def test_cancelling_leaves_no_connection_behind(script: Script, new_loop: Loop) -> None:
     async def cancel() -> None:
         async with ScriptedPeer(script) as host:
             connector = SmtpConnector(hostname="client.test")
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(connector.open(host, CLEAR), 0.1)
+                await asyncio.wait_for(connector.open(host, OPPORTUNISTIC), 0.1)
 
-    run(cancel())  # the script would wait in vain for the end
+    run(cancel(), new_loop)  # the script would wait in vain for the end
+
+
+@both_loops
+def test_a_large_message_goes_over_tls_whole(pem: Path, new_loop: Loop) -> None:
+    content = b"".join(b".%d.%s\r\n" % (number, b"x" * 900) for number in range(20_000))
+    received: list[bytes] = []
+
+    async def script(client: Caller) -> None:
+        await client.greet("STARTTLS")
+        await client.hear()
+        await client.say("220 go ahead")
+        await client.start_tls(server_context(pem))
+        await client.answer_hello("PIPELINING")
+        await client.hear(3)
+        await client.say("250 ok", "250 ok", "354 go ahead")
+        received.append(await client.hear_content())
+        await client.say("250 ok")
+        await client.take_leave()
+
+    async def carry() -> Outcome:
+        async with ScriptedPeer(script) as host:
+            session = await SmtpConnector(hostname="client.test").open(host, OPPORTUNISTIC)
+            assert isinstance(session, SmtpSession)
+            recipient = Address("ann", "there.test")
+            [outcome] = await session.send(Letter(MessageId("m1"), None, (recipient,), content))
+            await session.close()
+            return outcome
+
+    outcome = run(carry(), new_loop)
+
+    assert outcome.verdict is Verdict.DELIVERED
+    assert outcome.tls is not None
+    assert received == [b"." + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"]

@@ -38,7 +38,7 @@ class Dialog:
             else:
                 ending = "" if kind == "S+" else "\r\n"
                 await client.say_raw((unescaped(text) + ending).encode("latin-1"))
-        await client.hear_end()
+        assert await client.hear() == b"", "it had no more to say"
 
 
 def unescaped(text: str) -> str:

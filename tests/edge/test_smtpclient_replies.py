@@ -72,17 +72,15 @@ def test_what_is_no_reply_is_malformed(data: bytes) -> None:
         replies_in(data)
 
 
-def test_nothing_is_left_after_whole_replies() -> None:
+def test_the_rest_is_what_was_not_taken() -> None:
     reader = ReplyReader()
-    reader.feed(b"250 a\r\n25")
-    reader.take()
+    reader.feed(b"250 a\r\n250 b\r\n25")
 
-    assert not reader.is_empty
+    rests = [reader.rest]
+    while reader.take() is not None:
+        rests.append(reader.rest)
 
-    reader.feed(b"0 b\r\n")
-    reader.take()
-
-    assert reader.is_empty
+    assert rests == [b"250 a\r\n250 b\r\n25", b"250 b\r\n25", b"25"]
 
 
 @pytest.mark.parametrize(

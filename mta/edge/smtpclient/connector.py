@@ -113,7 +113,7 @@ class _Opening:
         await self._say_hello()
         if not demand.is_implicit and await self._is_tls_agreed(demand.level):
             await self._secure(demand.level, replies=0)
-            await self._say_hello()  # what was offered in clear counts no more, RFC 3207 §4.2
+            await self._say_hello_again()
         if self._login is not None:
             await self._log_in(self._login)
 
@@ -141,6 +141,15 @@ class _Opening:
             raise Refused(refusal) from None
         if not reply.is_positive:
             raise Refused(self._talk.refusal(reply))
+
+    async def _say_hello_again(self) -> None:
+        """What was offered in clear counts no more once the talk is safe (RFC 3207 §4.2)."""
+        try:
+            await self._say_hello()
+        except ConversationError:
+            # In TLS 1.3 a server may refuse the handshake after our half of it is done.
+            self._talk.stage = Stage.TLS
+            raise
 
     async def _is_tls_agreed(self, level: TlsLevel) -> bool:
         """Ask for TLS where it is wanted; False where the conversation goes on in clear."""

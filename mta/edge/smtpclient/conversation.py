@@ -1,4 +1,4 @@
-"""How far a conversation has come, and what its end means: the one place that makes Outcomes."""
+"""How far a conversation has come, and what its replies and its breakdown mean."""
 
 from dataclasses import dataclass
 

@@ -61,9 +61,9 @@ class ReplyReader:
         self._lines: list[bytes] = []  # of the reply that is not complete yet
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing has come beyond the replies that were taken."""
-        return not self._rest and not self._lines
+    def rest(self) -> bytes:
+        """What has come beyond the replies and the lines that were taken."""
+        return bytes(self._rest)
 
     def feed(self, data: bytes) -> None:
         """Take more of what the peer said."""
@@ -96,7 +96,7 @@ class ReplyReader:
 
 def legible(raw: bytes) -> str:
     r"""`raw` as printable characters in one line: text stays, every other byte becomes \xNN."""
-    text = raw.decode("utf-8", "backslashreplace").replace("\t", " ").strip(" ")
+    text = raw.decode("utf-8", "backslashreplace").replace("\t", " ").strip(" \r\n")
     if text.isprintable():
         return text
     return "".join(

@@ -145,8 +145,8 @@ class Transaction:
             await wire.room(talk.timeouts.block)
             if wire.has_spoken:
                 return await self._interrupted()
-        self._is_complete = True
         wire.put(block)
+        self._is_complete = True
         reply = await wire.last_word(talk.timeouts.final_dot)
         if reply.is_positive:
             return judge(reply.legible(), talk.stage, talk.host, talk.tls)

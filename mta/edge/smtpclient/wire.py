@@ -83,13 +83,13 @@ class Wire(SMTPProtocol):
 
     def say(self, commands: bytes, replies: int = 1) -> None:
         """Write whole command lines, answered by so many replies. Raises ConversationError."""
-        if self._trouble is not None:
-            raise ConversationError(*self._trouble)
         self.expect(replies)
         self.put(commands)
 
     def put(self, data: bytes) -> None:
-        """Write what is no command: the content. Raises ConversationError."""
+        """Write, at once or never: nothing is written where ConversationError is raised."""
+        if self._trouble is not None:
+            raise ConversationError(*self._trouble)
         try:
             self.write(data)
         except SMTPServerDisconnected:
@@ -169,8 +169,7 @@ class Wire(SMTPProtocol):
                 clear, self, context, server_hostname=name, ssl_handshake_timeout=limit
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; odd names ValueErrors
-            clear.abort()
-            self._closed()  # asyncio tells nobody when a handshake's connection is lost
+            self._closed()  # the connection is, but in a handshake nobody tells us
             raise self.end(f"TLS handshake failed: {_reason(error)}", 7, 5) from None
         assert safe is not None
         self.transport = safe
@@ -198,9 +197,7 @@ class Wire(SMTPProtocol):
         if self._trouble is not None:
             return  # nothing that follows can be paired with a command
         self._allowance -= len(data)
-        if not self._owed:
-            self.end(f"the peer spoke unasked: {legible(data[:80])}", 5, 0)
-        elif self._allowance < 0:
+        if self._allowance < 0:
             self.end("the peer's reply has no end", 5, 0)
         else:
             self._reader.feed(data)
@@ -214,8 +211,8 @@ class Wire(SMTPProtocol):
         except MalformedReply as error:
             self.end(str(error), 5, 0)
             return
-        if not self._owed and not self._reader.is_empty:
-            self.end("the peer said more than it was asked", 5, 0)
+        if not self._owed and (surplus := self._reader.rest):
+            self.end(f"the peer spoke unasked: {legible(surplus[:80])}", 5, 0)
         if self._replies:
             self._wake()
 
