@@ -40,7 +40,8 @@ class Step(Enum):
     NEXT = auto()  # read the next command
     CONTENT = auto()  # read the content
     SECURE = auto()  # start TLS
-    END = auto()  # hang up
+    CUT = auto()  # hang up on a client that may well be talking on
+    END = auto()  # hang up as agreed
 
 
 class Answer(NamedTuple):
@@ -106,14 +107,14 @@ class Dialogue:
         if handler is not None:
             return handler(self, command.argument)
         if command.verb in _FOREIGN:
-            return Answer(line_of(Reply(554, "This is an SMTP server", 5, 1)), Step.END)
+            return Answer(line_of(Reply(554, "This is an SMTP server", 5, 1)), Step.CUT)
         return self.error(Reply(500, "Command not recognised", 5, 1))
 
     def error(self, reply: Reply) -> Answer:
         """Answer a mistake of the client's; too many of them end the session."""
         self._errors += 1
         if self._errors > self._limits.errors:
-            return Answer(line_of(Reply(421, "Too many errors", 7, 0)), Step.END)
+            return Answer(line_of(Reply(421, "Too many errors", 7, 0)), Step.CUT)
         return Answer(line_of(reply))
 
     def submission(self, content: bytes) -> Submission:
@@ -139,7 +140,7 @@ class Dialogue:
         self._fruitless_commands += 1
         if self._fruitless_commands > self._limits.fruitless:
             return Answer(
-                line_of(Reply(421, "Too many commands without a message", 7, 0)), Step.END
+                line_of(Reply(421, "Too many commands without a message", 7, 0)), Step.CUT
             )
         return answer
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import errno
+import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from ipaddress import ip_address
 
@@ -14,10 +15,13 @@ from mta.model.outcome import Reply
 
 from mta.rules.content import BareNewlines
 
-from mta.edge.submission.session import Service, Session
+from mta.edge.submission.session import Service, Session, client_of
 from mta.edge.submission.settings import Door, Listener, ListenError, SessionLimits, Tls
 
+_log = logging.getLogger(__name__)
+
 _BACKLOG = 1_024
+_ACCEPT_PAUSE_SECONDS = 1.0
 
 _CURES = {
     errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
@@ -55,8 +59,9 @@ class SubmissionServer:
             tls=tls,
         )
         self._servers: list[asyncio.Server] = []
+        self._accepting: set[asyncio.Task[None]] = set()  # loops and handshakes of implicit TLS
         self._sessions: set[Session] = set()
-        self._clients: Counter[str] = Counter()
+        self._clients: Counter[str] = Counter()  # how many connections each has
         self._empty = asyncio.Event()
         self._empty.set()
         self._is_stopping = False
@@ -76,6 +81,8 @@ class SubmissionServer:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for task in self._accepting:
+            task.cancel()
 
     async def drain(self, limit_seconds: float) -> None:
         """Let messages under way come to their end, and everybody go.
@@ -85,6 +92,7 @@ class SubmissionServer:
         """
         self.stop_accepting()
         self._is_stopping = True
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         for session in tuple(self._sessions):
             session.retire(_STOPPING)
         try:
@@ -95,7 +103,7 @@ class SubmissionServer:
                 session.dismiss(_STOPPING)
             await self._empty.wait()
 
-    def replace_tls(self, context: ssl.SSLContext | None) -> None:
+    def replace_tls(self, context: ssl.SSLContext) -> None:
         """Use another certificate from the next handshake on."""
         self._service.tls = context
 
@@ -108,19 +116,75 @@ class SubmissionServer:
             raise ListenError(f"{_place(listener)}: expected a certificate, found none")
         loop = asyncio.get_running_loop()
         for opened in await _sockets(listener):
-            server = await loop.create_server(
-                partial(self._new_session, listener, loop), sock=opened, backlog=_BACKLOG
-            )
-            self._servers.append(server)
             self.addresses += (opened.getsockname()[:2],)
+            if listener.tls is Tls.IMPLICIT:
+                self._spawn(self._accept(listener, opened))
+            else:
+                factory = partial(self._new_session, listener, partial(self._admit, listener))
+                self._servers.append(
+                    await loop.create_server(factory, sock=opened, backlog=_BACKLOG)
+                )
 
-    def _new_session(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> Session:
+    async def _accept(self, listener: Listener, opened: socket.socket) -> None:
+        """Accept connections for implicit TLS.
+
+        An asyncio server would shake hands before we hear of a client, uncounted and with the
+        certificate that it began with.
+        """
+        loop = asyncio.get_running_loop()
+        with opened:
+            while True:
+                try:
+                    connection, peer = await loop.sock_accept(opened)
+                except OSError as error:  # most often, no more descriptors are left
+                    _log.warning("%s: cannot accept: %s", _place(listener), error)
+                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                    continue
+                client = client_of(peer)
+                if self._objection(listener, client) is not None:
+                    connection.close()  # what we would say is not TLS
+                    continue
+                self._enter(client)
+                self._spawn(self._shake_hands(listener, connection, client))
+
+    async def _shake_hands(
+        self, listener: Listener, connection: socket.socket, client: str
+    ) -> None:
+        is_counted = True
+
+        def admit(session: Session, client: str) -> Reply | None:
+            nonlocal is_counted
+            is_counted = False
+            self._leave(client)
+            return self._admit(listener, session, client)
+
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                partial(self._new_session, listener, admit),
+                connection,
+                ssl=self._service.tls,
+                ssl_handshake_timeout=self._service.limits.handshake_seconds,
+            )
+        except OSError:
+            pass  # the client's TLS is its own affair
+        finally:
+            if is_counted:
+                self._leave(client)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="submission over TLS")
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    def _new_session(
+        self, listener: Listener, admit: Callable[[Session, str], Reply | None]
+    ) -> Session:
         return Session(
             service=self._service,
             listener=listener,
-            admit=partial(self._admit, listener),
+            admit=admit,
             dismissed=self._dismissed,
-            loop=loop,
+            loop=asyncio.get_running_loop(),
         )
 
     def _admit(self, listener: Listener, session: Session, client: str) -> Reply | None:
@@ -128,8 +192,7 @@ class SubmissionServer:
         refusal = self._objection(listener, client)
         if refusal is None:
             self._sessions.add(session)
-            self._clients[client] += 1
-            self._empty.clear()
+            self._enter(client)
         return refusal
 
     def _objection(self, listener: Listener, client: str) -> Reply | None:
@@ -138,7 +201,7 @@ class SubmissionServer:
             return Reply(554, "Not from your address", 7, 1)
         if self._is_stopping:
             return _STOPPING
-        if len(self._sessions) >= limits.connections:
+        if self._clients.total() >= limits.connections:
             return Reply(421, "Too many connections", 3, 2)
         if self._clients[client] >= limits.connections_per_client:
             return Reply(421, "Too many connections from your address", 7, 0)
@@ -146,10 +209,17 @@ class SubmissionServer:
 
     def _dismissed(self, session: Session, client: str) -> None:
         self._sessions.discard(session)
+        self._leave(client)
+
+    def _enter(self, client: str) -> None:
+        self._clients[client] += 1
+        self._empty.clear()
+
+    def _leave(self, client: str) -> None:
         self._clients[client] -= 1
         if not self._clients[client]:
             del self._clients[client]
-        if not self._sessions:
+        if not self._clients:
             self._empty.set()
 
 
@@ -183,6 +253,8 @@ async def _sockets(listener: Listener) -> list[socket.socket]:
             each.close()
         cure = _CURES.get(error.errno or 0, error.strerror or str(error))
         raise ListenError(f"{_place(listener)}: cannot listen: {cure}") from error
+    except UnicodeError as error:  # how Python says that this can be no host's name
+        raise ListenError(f"{_place(listener)}: cannot listen: {error}") from error
     return opened
 
 

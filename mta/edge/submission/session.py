@@ -92,6 +92,7 @@ class Session(SMTP):
         self._is_accepting = False
         self._is_securing = False
         self._is_over = False  # nothing more will be read
+        self._is_interrupted = False  # … though the peer may have more to say
         self._has_peer_ended = False  # nothing more will come
         self._farewell: Reply | None = None  # to be said between two commands
         self._dismissal: Reply | None = None  # to be said as soon as input is waited for
@@ -103,14 +104,13 @@ class Session(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse or greet."""
         self._link = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        peer = transport.get_extra_info("peername")
-        self._client = peer[0].partition("%")[0].removeprefix("::ffff:") if peer else ""
+        self._client = client_of(transport.get_extra_info("peername"))
         refusal = self._admit(self, self._client)
         if refusal is not None:
-            if self._listener.tls is not Tls.IMPLICIT:
-                self._link.write(line_of(refusal))
+            self._link.write(line_of(refusal))
             self._link.close()
             return
+        self._dialogue = self._new_dialogue()
         self._wait_until(self._limits.idle_seconds)
         self._set_timer(self._limits.idle_seconds, self._check_time)
         self._task = self._event_loop.create_task(
@@ -132,7 +132,7 @@ class Session(SMTP):
         """The peer says no more; it may still listen, unless TLS ended with it."""
         self._has_peer_ended = True
         self._wake()
-        return not self._is_over and self._link.get_extra_info("ssl_object") is None
+        return not self._is_over and not self._is_secured
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone; a message being taken is taken all the same."""
@@ -163,7 +163,7 @@ class Session(SMTP):
 
     async def _handle_client(self) -> None:
         try:
-            await self._greet()
+            self._greet()
             await self._converse()
         except _Ended as end:
             if end.reply is not None:
@@ -175,11 +175,7 @@ class Session(SMTP):
             self._hang_up()
         await self._gone.wait()
 
-    async def _greet(self) -> None:
-        if self._listener.tls is Tls.IMPLICIT:
-            await self._secure()
-        else:
-            self._dialogue = self._new_dialogue(is_secured=False)
+    def _greet(self) -> None:
         self._say(f"220 {self._service.hostname} ESMTP mta\r\n".encode("ascii"))
 
     async def _converse(self) -> None:
@@ -196,7 +192,8 @@ class Session(SMTP):
                 await self._start_tls(answer)
             else:
                 self._say(answer.line)
-                self._is_over = answer.step is Step.END
+                self._is_over = answer.step in (Step.CUT, Step.END)
+                self._is_interrupted = answer.step is Step.CUT
 
     def _next_line(self) -> bytes | None:
         """The next line with its LF, or None; of a line that is too long, only the end."""
@@ -214,7 +211,7 @@ class Session(SMTP):
         if not line.endswith(b"\r\n"):
             # Whoever passed this line on took it for the middle of one: what follows is not
             # to be taken for a command.
-            return Answer(line_of(_BARE_LF), Step.END)
+            return Answer(line_of(_BARE_LF), Step.CUT)
         if self._has_long_line or len(line) > self._limits.command_length:
             self._has_long_line = False
             return self._dialogue.error(_LONG_LINE)
@@ -224,7 +221,11 @@ class Session(SMTP):
             _log.exception("a command from %s could not be answered", self._client)
             return Answer(line_of(_OUR_FAULT))
 
-    def _new_dialogue(self, *, is_secured: bool) -> Dialogue:
+    @property
+    def _is_secured(self) -> bool:
+        return self._link.get_extra_info("ssl_object") is not None
+
+    def _new_dialogue(self) -> Dialogue:
         can_secure = self._listener.tls is Tls.STARTTLS and self._service.tls is not None
         return Dialogue(
             door=self._service.door,
@@ -233,8 +234,8 @@ class Session(SMTP):
             limits=self._limits,
             client=self._client,
             needs_login=self._listener.auth is Auth.REQUIRED,
-            offers_tls=can_secure and not is_secured,
-            is_secured=is_secured,
+            offers_tls=can_secure and not self._is_secured,
+            is_secured=self._is_secured,
         )
 
     # The content
@@ -302,26 +303,29 @@ class Session(SMTP):
         self._say(answer.line)
         self._flush()
         await self._secure()
+        self._dialogue = self._new_dialogue()  # what came in clear counts no more (RFC 3207 §4.2)
 
     async def _secure(self) -> None:
-        """Shake hands; what came before counts no more (RFC 3207 §4.2). Raises OSError."""
+        """Shake hands. Raises OSError."""
         context = self._service.tls
-        if context is None:
-            raise ConnectionAbortedError("no certificate")
+        assert context is not None  # or it would not have been offered
         self._wait_until(2 * self._limits.handshake_seconds)
         self._is_securing = True
-        link = await self._event_loop.start_tls(
-            self._link,
-            self,
-            context,
-            server_side=True,
-            ssl_handshake_timeout=self._limits.handshake_seconds,
-        )
+        try:
+            link = await self._event_loop.start_tls(
+                self._link,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.handshake_seconds,
+            )
+        except OSError:
+            self._gone.set()  # before the handshake is done, nobody tells us that the link is lost
+            raise
         self._is_securing = False
         if link is None:
             raise ConnectionAbortedError("the peer went during the handshake")
         self._link = link
-        self._dialogue = self._new_dialogue(is_secured=True)
 
     # Octets and time
 
@@ -382,16 +386,22 @@ class Session(SMTP):
         """Send the last words, and close so that the peer can read them.
 
         Closing on input that was not read would reset the connection, and what we said with it:
-        so our side is shut first, and what still comes is thrown away for a while.
+        where the peer is still talking, only our side is shut, and we hear it out for a while.
         """
         self._is_over = True
         self._flush()
-        self._inbox.clear()
         if self._gone.is_set():
             return
         self._set_timer(_LINGER_SECONDS, self._link.abort)
-        if self._has_peer_ended or not self._link.can_write_eof():
-            self._link.close()
-        else:
+        is_talking = self._is_interrupted or self._is_reading_content or bool(self._inbox)
+        if is_talking and not self._has_peer_ended and self._link.can_write_eof():
+            self._inbox.clear()
             self._link.write_eof()
             self._resume()
+        else:
+            self._link.close()
+
+
+def client_of(peer: tuple[str, int] | None) -> str:
+    """The IP address in a socket's peer name, as people write it; "" for a peer that has gone."""
+    return peer[0].partition("%")[0].removeprefix("::ffff:") if peer else ""
