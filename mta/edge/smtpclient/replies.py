@@ -8,7 +8,7 @@ from mta.model.outcome import Reply, parse_reply
 MAX_TEXT = 500  # characters of a reply's text that are kept
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
-_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3} ")
 
 
 class MalformedReply(Exception):
@@ -56,7 +56,7 @@ class ReplyReader:
     """
 
     def __init__(self) -> None:
-        self._rest = bytearray()  # what has come and is no whole line yet
+        self._rest = bytearray()  # what has come and was not taken
         self._code = b""
         self._lines: list[bytes] = []  # of the reply that is not complete yet
 
