@@ -249,6 +249,22 @@ def test_a_later_state_of_a_waiting_message_stands_in_its_log(tmp_path: Path) ->
     run(scenario())
 
 
+def test_a_segment_may_begin_with_a_result() -> None:
+    async def scenario() -> None:
+        spool = spool_on(MemoryDisk())
+        await spool.add(envelope_of("a"), b"")
+        await spool.retire_due(60.0)
+        await spool.record(A, {0: delivered(envelope_of("a").recipients[0])})
+        await spool.add(envelope_of("b"), b"content")
+        spool._contents.drop(message_id("b"))
+
+        assert await spool.content(message_id("b")) == b"content"
+
+        await spool.close()
+
+    run(scenario())
+
+
 def test_a_segment_with_nothing_unsettled_is_deleted_at_once_when_it_is_full(
     tmp_path: Path,
 ) -> None:

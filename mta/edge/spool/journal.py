@@ -244,16 +244,17 @@ class Journal:
             self._seal()
         carried = [] if self._live else self._unsynced
         live = self._live = self._live or self._opened()
-        written = self._append(live, carried + entries)
+        written, end = self._append(live, carried + entries)
         if carried or any(entry.is_accept or entry.kind is None for entry in entries):
             self._disk.sync(live.file)
             self._unsynced = []
         else:
-            self._unsynced += entries
-        live.end += sum(len(entry.head) + len(entry.body) for entry in carried + entries)
+            self._unsynced = self._unsynced + entries
+        live.end = end
         return written
 
-    def _append(self, live: _Live, entries: list[_Entry]) -> _Written:
+    def _append(self, live: _Live, entries: list[_Entry]) -> tuple[_Written, int]:
+        """Write it all; gives what stands where, and where it ends."""
         write_whole(
             self._disk, live.file, [part for entry in entries for part in (entry.head, entry.body)]
         )
@@ -263,7 +264,7 @@ class Journal:
             at += len(entry.head)
             written.append((entry, live.segment, at))
             at += len(entry.body)
-        return written
+        return written, at
 
     def _start_over(self, entries: list[_Entry], error: OSError) -> _Turn:
         """After a failed write or sync: refuse what came to be accepted, save the rest.
@@ -276,8 +277,8 @@ class Journal:
         log.warning("starting a new journal segment: %s", error)
         refused = [entry for entry in entries if entry.is_accept]
         asked = [entry for entry in entries if entry.kind is None]
-        self._unsynced += [entry for entry in entries if entry.kind and not entry.is_accept]
-        self._unsynced += [self._void(entry) for entry in refused]
+        rest = [entry for entry in entries if entry.kind and not entry.is_accept]
+        self._unsynced = [*self._unsynced, *rest, *map(self._void, refused)]
         self._seal()
         try:
             written = self._write(asked)
