@@ -29,13 +29,13 @@ def next_attempt(
 ) -> float | None:
     """When to try again after `attempts` tries; None when the time has come to give up.
 
-    The last attempt falls on the end of the plan, so that no message fails untried for hours.
+    The last attempt falls on the end of the plan, so that no message fails untried for hours;
+    only where the message may have arrived is the peer left its time beyond that end.
     `chance` (0 to 1) places the delay within its jitter.
     """
     ends_at = accepted_at + plan.give_up_after
     if now >= ends_at:
         return None
     delay = plan.delay_after(attempts) * (1 - JITTER + 2 * JITTER * chance)
-    if may_have_arrived:
-        delay = max(delay, AMBIGUOUS_DELAY)
-    return min(now + delay, ends_at)
+    at = min(now + delay, ends_at)
+    return max(at, now + AMBIGUOUS_DELAY) if may_have_arrived else at
