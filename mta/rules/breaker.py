@@ -6,7 +6,7 @@ While a destination is shut its mail is put off without a try; then one message 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mta.model.outcome import Outcome, Scope, Verdict
+from mta.model.outcome import Outcome, Scope, Stage, Verdict
 
 from mta.rules.retry import JITTER, RetryPlan
 
@@ -39,7 +39,8 @@ def after_outcomes(
 ) -> Breaker:
     """The breaker after an attempt: shut for longer each time, whole again at the first word.
 
-    A refusal is a word: who answers can be reached. Attempts that were under way together
+    A refusal is a word: who answers can be reached. So is whatever happens once a message has
+    been offered, for it may be for that message's sake. Attempts that were under way together
     count once.
     """
     if not all(_is_out_of_reach(outcome) for outcome in outcomes):
@@ -53,4 +54,11 @@ def after_outcomes(
 
 
 def _is_out_of_reach(outcome: Outcome) -> bool:
-    return outcome.scope is Scope.DESTINATION and outcome.verdict is Verdict.DEFERRED
+    return (
+        outcome.scope is Scope.DESTINATION
+        and outcome.verdict is Verdict.DEFERRED
+        and outcome.stage not in _WITH_A_MESSAGE
+    )
+
+
+_WITH_A_MESSAGE = (Stage.SENDER, Stage.RECIPIENT, Stage.CONTENT)
