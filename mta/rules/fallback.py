@@ -17,11 +17,19 @@ class Reason(StrEnum):
 
 # Words with which receivers refuse an address of ours rather than a recipient of theirs.
 _BLOCKED = re.compile(
-    r"block ?list|black ?list|deny ?list|blocked|\bdns(?:b|w)?l\b|\brbl\b|spamhaus|barracuda"
-    r"|reputation|\bS31[45]0\b|listed (?:at|by|in|on)|banned|dynamic (?:ip|address)|residential",
+    r"block ?list|black ?list|deny ?list|\bblocked\b|\bbanned\b|\bdns(?:b|w)?l\b|\brbl\b|spamhaus"
+    r"|barracuda|reputation|\bS31[45]0\b|listed (?:at|by|in|on)|dynamic (?:ip|address)|residential",
     re.IGNORECASE,
 )
-_NO_SUCH_REVERSE_NAME = ("5.7.25", "4.7.25", "5.7.27", "4.7.27")  # RFC 7372 §3
+# The same words said of a recipient, as in "mailbox is blocked" and "user not listed in", or of
+# what is in the message: true on every road.
+_NOT_OURS = re.compile(
+    r"\b(?:mailbox|user|account|recipient)(?: [^\s:;]+){0,4}?"
+    r" (?:blocked|banned|black ?listed|listed)\b"
+    r"|\b(?:content|attachment|virus|malware)\b",
+    re.IGNORECASE,
+)
+_NO_SUCH_REVERSE_NAME = ("5.7.25", "4.7.25")  # RFC 7372 §3.3
 
 
 def reason_to_fall_back(outcome: Outcome) -> Reason | None:
@@ -54,6 +62,8 @@ def _blames_our_address(outcome: Outcome) -> bool:
         return True  # refused before it knew anything of us but our address
     if reply.status in _NO_SUCH_REVERSE_NAME:
         return True
-    # Without 7 (security and policy) as its subject the words speak of something else,
-    # as in "mailbox blocked"; servers without enhanced codes say 0.
-    return reply.subject in (0, 7) and _BLOCKED.search(reply.text) is not None
+    # Without 7 (security and policy) as its subject the words speak of something else;
+    # servers without enhanced codes say 0.
+    if reply.subject not in (0, 7) or _NOT_OURS.search(reply.text):
+        return False
+    return _BLOCKED.search(reply.text) is not None
