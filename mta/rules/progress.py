@@ -48,10 +48,9 @@ def after_attempt(
     )
     if outcome.verdict is Verdict.DELIVERED:
         return Step(replace(tried, state=State.DELIVERED))
-    if mode is Mode.FALLBACK and road is Road.DIRECT and not tried.may_have_arrived:
-        reason = reason_to_fall_back(outcome)
-        if reason is not None:
-            return Step(replace(tried, road=Road.SMARTHOST, next_at=now), reason)
+    rerouted = _rerouted(tried, outcome, mode, now)
+    if rerouted is not None:
+        return rerouted
     if outcome.verdict is Verdict.FAILED:
         return Step(replace(tried, state=State.FAILED))
     next_at = next_attempt(
@@ -75,12 +74,29 @@ def suspended(
     plan: RetryPlan,
     accepted_at: float,
     now: float,
+    mode: Mode = Mode.DIRECT,
 ) -> Step:
-    """A recipient whose destination is shut: put off without a try, or given up in time."""
+    """A recipient whose destination is shut by `outcome`: put off without a try until then.
+
+    Or given up in time, or on its way to the smarthost.
+    """
     put_off = replace(recipient, last=outcome, next_at=until)
+    rerouted = _rerouted(put_off, outcome, mode, now)
+    if rerouted is not None:
+        return rerouted
     if now >= accepted_at + plan.give_up_after:
         return Step(replace(put_off, state=State.FAILED))
     return Step(put_off)
+
+
+def _rerouted(recipient: Recipient, outcome: Outcome, mode: Mode, now: float) -> Step | None:
+    """The step to the second road, where it is open to a recipient on the first."""
+    if mode is not Mode.FALLBACK or recipient.road is not Road.DIRECT or recipient.may_have_arrived:
+        return None
+    reason = reason_to_fall_back(outcome)
+    if reason is None:
+        return None
+    return Step(replace(recipient, road=Road.SMARTHOST, next_at=now), reason)
 
 
 def road_of(recipient: Recipient, mode: Mode) -> Road:
