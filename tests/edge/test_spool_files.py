@@ -312,6 +312,27 @@ def test_a_large_message_has_a_file_of_its_own_and_is_written_once(tmp_path: Pat
     run(scenario())
 
 
+@pytest.mark.parametrize("call", ["write", "sync", "rename", "sync_folder"])
+def test_a_large_message_that_is_refused_gives_its_room_back(call: str) -> None:
+    disk = MemoryDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        await spool.add(envelope_of("first"), b"")
+        disk.calls = []
+        await spool.add(envelope_of("b"), b"l" * LARGE_SIZE)
+        disk.fault = Fault("ENOSPC", len(disk.calls) + disk.calls.index(call) + 1)
+
+        with pytest.raises(SpoolFull):
+            await spool.add(envelope_of("a"), b"l" * LARGE_SIZE)
+
+        assert disk.names(FOLDER / "waiting" / "43") == []
+        assert await spool.add(envelope_of("a"), b"l" * LARGE_SIZE)
+        await spool.close()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("cache_size", [0, 100, 1 << 20])
 def test_contents_come_from_memory_or_from_the_disk(tmp_path: Path, cache_size: int) -> None:
     async def scenario() -> None:

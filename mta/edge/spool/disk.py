@@ -169,12 +169,17 @@ def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: b
     disk.unlink(temporary)
     file = disk.create(temporary)
     try:
-        write_whole(disk, file, buffers)
-        if is_synced:
-            disk.sync(file)
-    finally:
-        disk.close(file)
-    disk.rename(temporary, path)
+        try:
+            write_whole(disk, file, buffers)
+            if is_synced:
+                disk.sync(file)
+        finally:
+            disk.close(file)
+        disk.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):  # a full disk wants its room back
+            disk.unlink(temporary)
+        raise
 
 
 def trouble_of(error: OSError, what: str) -> SpoolError:

@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from mta.edge.spool.lines import changes_line, envelope_line
 from mta.edge.spool.records import MARK_SIZE, Kind
 from mta.edge.spool.recovery import mend
 from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Held, Survey, survey
-from mta.edge.spool.waiting import Waiting
+from mta.edge.spool.waiting import LARGE, Waiting
 
 T = TypeVar("T")
 
@@ -259,10 +260,10 @@ class FileSpool:
         return await self._on_disk("kept copies", self._kept.sweep, now)
 
     async def _add_large(self, envelope: Envelope, content: bytes) -> None:
-        path = await self._on_disk(
-            "the message could not be written", self._waiting.put_large, envelope, content
-        )
+        path = self._waiting.path(envelope.id, LARGE)
         try:
+            what = "the message could not be written"
+            await self._on_disk(what, self._waiting.put_large, envelope, content)
             await self._journal.append(
                 Kind.LARGE,
                 envelope.id,
@@ -270,7 +271,8 @@ class FileSpool:
                 landed=lambda _: self._hold(Held(envelope, path), content),
             )
         except SpoolError:
-            await self._on_disk("a refused message", self._disk.unlink, path)
+            with suppress(SpoolError):  # else it is swept at the next start
+                await self._on_disk("a refused message", self._disk.unlink, path)
             raise
 
     async def _keep(self, envelope: Envelope) -> None:

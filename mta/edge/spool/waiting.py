@@ -59,12 +59,11 @@ class Waiting:
         self._unsynced.add(path.parent)
         return path
 
-    def put_large(self, envelope: Envelope, content: bytes) -> Path:
+    def put_large(self, envelope: Envelope, content: bytes) -> None:
         """Write a large message, durably; it does not count before its ACCEPT."""
         path = self.path(envelope.id, LARGE)
         self._write(path, envelope, content, zlib.crc32(content))
         self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
-        return path
 
     def log(self, envelope: Envelope) -> None:
         """Write a later state of a message; durable after `sync`."""
