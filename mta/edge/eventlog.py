@@ -15,6 +15,7 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Reply
 
 MAX_WAITING = 100_000  # events a stuck reader may leave waiting before further ones are dropped
+MAX_BATCH = 1_000  # events that are written at once
 
 
 class Format(StrEnum):
@@ -44,23 +45,28 @@ class StreamEventLog:
     def close(self, limit: float = 5.0) -> None:
         """Write what waits, within `limit` seconds."""
         try:
-            self._waiting.put(None, timeout=limit)
+            self._waiting.put(None, timeout=limit / 2)
         except queue.Full:
             return
-        self._writer.join(limit)
+        self._writer.join(limit / 2)
 
     def _write_all(self) -> None:
         for batch in self._batches():
             try:
-                self._stream.write("".join(self._line(event) + "\n" for event in batch))
+                self._stream.write(self._fit("".join(self._line(e) + "\n" for e in batch)))
                 self._stream.flush()
             except (OSError, ValueError):
                 continue  # a closed pipe: nobody reads, and mail goes on
 
+    def _fit(self, text: str) -> str:
+        """`text` with escapes for what the stream's encoding cannot say."""
+        encoding = self._stream.encoding or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
     def _batches(self) -> Iterator[list[Event]]:
         while (event := self._waiting.get()) is not None:
             batch = [event]
-            while not self._waiting.empty():
+            while len(batch) < MAX_BATCH and not self._waiting.empty():
                 event = self._waiting.get()
                 if event is None:
                     yield batch
@@ -82,7 +88,8 @@ def as_mapping(event: Event) -> dict[str, object]:
         if value is not None:
             shown[name] = value if isinstance(value, int) else str(value)
     if event.host is not None:
-        shown |= {"host": event.host.name, "address": event.host.address}
+        host = event.host
+        shown |= {"host": host.name, "address": host.address, "port": host.port}
     if event.tls is not None:
         shown["tls"] = {
             "version": event.tls.version,
@@ -108,29 +115,28 @@ def as_mapping(event: Event) -> dict[str, object]:
 def for_people(event: Event) -> str:
     """One event as a short line; what came from a peer is escaped."""
     at = datetime.fromtimestamp(event.at, UTC).astimezone().strftime("%H:%M:%S")
-    words = [at, f"{event.kind:<9}", event.id or "-", *_details(event)]
-    return _printable(" ".join(words))
+    return _printable(f"{at} {event.kind:<9} {event.id or '-'}{''.join(_details(event))}")
 
 
 def _details(event: Event) -> Iterator[str]:
     if event.kind in (Kind.ACCEPTED, Kind.REFUSED):
-        yield f"from <{event.sender}> at {event.client}"
+        yield f" from <{event.sender}> at {event.client}"
     if event.kind is Kind.ACCEPTED:
-        yield f"to {event.recipients}, {event.size} bytes"
+        yield f" to {event.recipients}, {event.size} bytes"
     if event.recipient is not None:
-        yield str(event.recipient)
+        yield f" {event.recipient}"
     if event.host is not None:
-        yield f"at {event.host}"
+        yield f" at {event.host}"
     if event.kind is Kind.DELIVERED:
-        yield f"({event.tls.version if event.tls else 'in clear'})"
+        yield f" ({event.tls.version if event.tls else 'in clear'})"
     if event.report is not None:
-        yield f"to <{event.sender}> as {event.report}"
+        yield f" to <{event.sender}> as {event.report}"
     if event.reply is not None and event.kind is not Kind.DELIVERED:
         yield f": {_said(event.reply)}"
     if event.text is not None:
         yield f": {event.text}"
     if event.next_at is not None:
-        yield f"(again in {event.next_at - event.at:.0f} s)"
+        yield f" (again in {event.next_at - event.at:.0f} s)"
 
 
 def _said(reply: Reply) -> str:
@@ -138,7 +144,7 @@ def _said(reply: Reply) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _iso(at: float) -> str:
