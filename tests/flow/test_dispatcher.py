@@ -4,6 +4,8 @@ import asyncio
 
 from mta.model.event import Kind
 
+from mta.rules.progress import Mode
+
 from mta.flow.dispatcher import Room
 
 from tests.flow.house import DAY, HOUR, MINUTE, House, Peer, story
@@ -94,6 +96,18 @@ async def test_a_destination_out_of_reach_is_left_in_peace_and_probed_with_one_m
     await house.advance(HOUR)
     assert len(dead.letters) == 51
     assert house.queued() == []
+
+
+@story
+async def test_in_fallback_mode_mail_for_a_shut_destination_takes_the_second_road_untried() -> None:
+    dead = Peer(is_reachable=False)
+    house = House({"dead.test": dead}, mode=Mode.FALLBACK)
+    for _ in range(5):
+        await house.submit("bob@dead.test")
+        await house.step()
+
+    assert len(dead.opened) == 1
+    assert len(house.letters_to("relay.test")) == 5
 
 
 @story
