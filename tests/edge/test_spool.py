@@ -139,6 +139,18 @@ def test_a_removed_message_is_forgotten_and_no_other(opened: Opener) -> None:
     with_spool(opened, scenario)
 
 
+def test_one_envelope_is_found_by_its_id_until_it_is_removed(opened: Opener) -> None:
+    async def scenario(spool: Spool) -> None:
+        await spool.add(envelope_of("a"), b"")
+
+        assert spool.envelope(message_id("a")) == envelope_of("a")
+        await spool.remove(message_id("a"))
+        with pytest.raises(KeyError):
+            spool.envelope(message_id("a"))
+
+    with_spool(opened, scenario)
+
+
 def test_envelopes_come_oldest_first(opened: Opener) -> None:
     async def scenario(spool: Spool) -> None:
         for id, accepted_at in ("c", 3.0), ("a", 1.0), ("b", 2.0):

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -96,9 +96,19 @@ class Customer:
             await self.spool.remove(message_id(id))
             self.ledger.settled.add(message_id(id))
 
+    async def look(self, id: str) -> None:
+        if message_id(id) in self.ledger.taken:
+            with suppress(SpoolError):
+                assert (
+                    await self.spool.content(message_id(id)) == self.ledger.contents[message_id(id)]
+                )
+
     async def retire(self, now: float) -> None:
         with suppress(SpoolError):
             await self.spool.retire_due(now)
+
+
+Life = Callable[[Customer], Coroutine[object, None, None]]
 
 
 async def a_life(customer: Customer) -> None:
@@ -127,12 +137,37 @@ async def a_life(customer: Customer) -> None:
     await customer.remove("c")
 
 
-def live(disk: MemoryDisk, *, may_fall_back: bool = False) -> Ledger:
+def a_busy_life(seed: int) -> Life:
+    """Many messages at once, all that can be done to them by chance, and segments retired."""
+    chance = random.Random(seed)
+
+    async def message(customer: Customer, id: str) -> None:
+        await customer.add(id, chance.choice([10, 300, LARGE_SIZE]))
+        for number in range(chance.randrange(4)):
+            await asyncio.sleep(chance.random() / 200)
+            await customer.record(id, number % 2, lambda recipient: deferred(recipient, 10.0))
+            await customer.look(id)
+        if chance.random() < 0.6:
+            await customer.remove(id)
+
+    async def retire(customer: Customer) -> None:
+        for number in range(1, 20):
+            await asyncio.sleep(chance.random() / 500)
+            await customer.retire(60.0 * chance.randrange(2) * number)
+
+    async def life(customer: Customer) -> None:
+        messages = (message(customer, f"m{number}") for number in range(60))
+        await asyncio.gather(retire(customer), *messages)
+
+    return life
+
+
+def live(disk: MemoryDisk, life: Life = a_life, *, may_fall_back: bool = False) -> Ledger:
     """A life on this disk, until its end or that of the world."""
     ledger = Ledger()
     spool = spool_on(disk, keep=KEEP)
     with suppress(Stopped):
-        asyncio.run(a_life(Customer(spool, ledger, may_fall_back=may_fall_back)))
+        asyncio.run(life(Customer(spool, ledger, may_fall_back=may_fall_back)))
     let_go(spool)
     return ledger
 
@@ -237,6 +272,24 @@ def test_a_loss_of_power_loses_nothing_that_was_acknowledged(kind: str, seed: in
 
         check_recovery(disk, ledger, lost_power=True, refusals=kind == "EIO" and not seed)
     print(f"\n{kind}, {seed=}: {len(list(places()))} losses of power, three recoveries each")
+
+
+@pytest.mark.parametrize("loses_power", [False, True])
+def test_a_busy_life_that_is_cut_short_anywhere_loses_nothing(loses_power: bool) -> None:
+    found = 0
+    for seed in range(40):
+        disk = copy.deepcopy(FRESH)
+        disk.fault = Fault(
+            "stop" if seed % 2 else "EIO", OPENING + random.Random(seed).randrange(900)
+        )
+
+        ledger = live(disk, a_busy_life(seed), may_fall_back=loses_power)
+        if loses_power:
+            disk.lose_power(random.Random(seed).random)
+
+        found += len(ledger.taken)
+        check_recovery(disk, ledger, lost_power=loses_power, refusals=False)
+    print(f"\n{loses_power=}: 40 busy lives, {found} messages taken")
 
 
 @pytest.mark.parametrize("skipped", ["sync", "sync_folder"])

@@ -284,6 +284,9 @@ class FileSpool:
         self._held[held.envelope.id] = held
         self._contents.put(held.envelope.id, content)
 
+    def _is_held(self, held: Held) -> bool:
+        return self._held.get(held.envelope.id) is held
+
     def _finish(self, held: Held) -> None:
         """A message is settled: its files may go, once that is synced."""
         if isinstance(held.home, Path):
@@ -299,8 +302,7 @@ class FileSpool:
 
     def _read_record(self, place: Place) -> bytes:
         """The octets at a place in the journal, good or bad."""
-        path = self._journal.segments[place.segment].path
-        return self._disk.read(path, place.at, place.size)
+        return self._disk.read(self._journal.path(place.segment), place.at, place.size)
 
     def _unsaved(self, segment: Segment) -> list[Held]:
         """The unsettled messages of which something may stand in this segment alone."""
@@ -322,7 +324,7 @@ class FileSpool:
         self._settled -= segment.settled
 
     async def _save(self, batch: Iterable[Held]) -> None:
-        states = [(held, held.envelope) for held in batch]
+        states = [(held, held.envelope) for held in batch if self._is_held(held)]
         # No file may be ahead of the journal, or a replay would turn it back half way.
         await self._journal.sync()
         try:
@@ -346,7 +348,7 @@ class FileSpool:
         if held.saved is None:
             return
         self._contents.drop(held.envelope.id)
-        if self._held.get(held.envelope.id) is not held:  # settled while it moved
+        if not self._is_held(held):  # settled while it moved
             self._finished.add(held.envelope.id)
 
     async def _delete_finished(self) -> None:

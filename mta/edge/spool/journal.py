@@ -136,6 +136,10 @@ class Journal:
         self._live: _Live | None = None
         self._unsynced: list[_Entry] = []  # written or refused since the last good sync
 
+    def path(self, number: int) -> Path:
+        """Where a segment is, or was."""
+        return segment_path(self._folder, number)
+
     @property
     def live(self) -> Segment | None:
         """The segment that is being written."""
@@ -297,7 +301,7 @@ class Journal:
     def _opened(self) -> _Live:
         """A new segment, whose name is on the platter."""
         number, self._next_number = self._next_number, self._next_number + 1
-        path = segment_path(self._folder, number)
+        path = self.path(number)
         file = self._disk.create(path)
         try:
             with suppress(OSError):  # it is quicker with, and works without
