@@ -19,6 +19,9 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
 T = TypeVar("T")
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_SCALARS = (str, int, float, bool, type(None))
+
 
 class LineError(ValueError):
     """The line is none of ours."""
@@ -66,7 +69,7 @@ def unsealed(text: bytes) -> bytes:
 
 
 def _line(raw: object) -> bytes:
-    return json.dumps(raw, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(raw).encode("ascii")
 
 
 def parsed(line: bytes) -> dict[str, Any]:
@@ -82,6 +85,8 @@ def parsed(line: bytes) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     """`value` in the terms of JSON."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Address):
         return str(value)
     if isinstance(value, Enum):
