@@ -62,10 +62,10 @@ class ContentReader:
         if end < 0:
             cut = _beginning_of_end(data)
             self._tail = data[cut:]
-            self._take(data[:cut])
+            self._append(data[:cut])
             return None
         self._tail = b""
-        self._take(data[: end + 2])
+        self._append(data[: end + 2])
         return data[end + len(_END) :]
 
     def refuse(self, reply: Reply) -> None:
@@ -79,12 +79,14 @@ class ContentReader:
         """How many octets are kept in memory."""
         return len(self._text)
 
-    def content(self) -> bytes:
-        """The text: b"", or lines that each end in CRLF. Whole after the end, and unobjected."""
+    def take(self) -> bytes:
+        """Hand the text over, once, after its end: b"", or lines that each end in CRLF."""
         with memoryview(self._text) as view:
-            return bytes(view[2:])
+            content = bytes(view[2:])
+        self._text = bytearray()
+        return content
 
-    def _take(self, wire: bytes) -> None:
+    def _append(self, wire: bytes) -> None:
         """Append a piece that neither parts a CRLF nor parts it from a dot behind it."""
         if self.objection is not None:
             return

@@ -20,6 +20,7 @@ from mta.edge.submission import (
     SubmissionServer,
     Tls,
 )
+from mta.edge.submission.session import Session
 
 from tests.edge.fake_door import (
     LOOPS,
@@ -47,6 +48,11 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.001)
+
+
+async def only_session(server: SubmissionServer) -> Session:
+    await until(lambda: len(server._sessions) == 1)
+    return next(iter(server._sessions))
 
 
 def test_the_fake_is_a_door() -> None:
@@ -416,6 +422,25 @@ def test_a_client_that_never_listens_is_hung_up_on(loop: str) -> None:
     run(scene(), loop)
 
 
+@each_loop
+def test_what_comes_while_a_client_is_slow_to_listen_is_heard(loop: str) -> None:
+    async def scene() -> bytes:
+        limits = short(fruitless=10**9)
+        async with serving(FakeDoor(), listeners=LOOPBACK, limits=limits) as server:
+            reader, writer = await asyncio.open_connection(*server.addresses[0], limit=2**16)
+            talker = Talker(reader, writer)
+            session = await only_session(server)
+            while not session._paused:  # type: ignore[attr-defined]  # asyncio's: replies pile up
+                await talker.say_raw(b"HELP\r\n" * 1_000)
+                await asyncio.sleep(0)
+            await talker.say(b"QUIT")
+            heard = await talker.hear_all()
+            await talker.close()
+            return heard.splitlines()[-1]
+
+    assert run(scene(), loop) == b"221 2.0.0 Bye"
+
+
 # Octets
 
 
@@ -485,7 +510,7 @@ def test_a_client_cannot_fill_our_memory_while_its_message_is_taken() -> None:
             await talker.say(b"one", b".")
             await door.knocked.wait()
             flood = asyncio.create_task(talker.say_raw(b"NOOP\r\n" * 2_000_000))
-            session = next(iter(server._sessions))
+            session = await only_session(server)
             await until(lambda: session._is_paused)
             kept = len(session._inbox)
             door.open()

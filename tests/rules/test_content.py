@@ -75,7 +75,7 @@ def test_the_content_is_the_text_between_data_and_the_lone_dot(wire: bytes, cont
 
         rest = fed(target, pieces)
 
-        assert (rest, target.content(), target.objection) == (b"QUIT\r\n", content, None), pieces
+        assert (rest, target.take(), target.objection) == (b"QUIT\r\n", content, None), pieces
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_message_and_its_lines_may_be_just_as_large_as_the_limits() -> None:
         fed(target, pieces)
 
         assert target.objection is None
-        assert len(target.content()) == 24
+        assert len(target.take()) == 24
 
 
 def test_a_refused_content_is_thrown_away_and_its_end_still_found() -> None:

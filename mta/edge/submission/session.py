@@ -138,8 +138,7 @@ class Session(SMTP):
         """The connection is gone; a message being taken is taken all the same."""
         self._has_peer_ended = True
         self._gone.set()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timer()
         self._wake()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
 
@@ -152,7 +151,7 @@ class Session(SMTP):
             self._wake()
 
     def dismiss(self, reply: Reply) -> None:
-        """Say goodbye now, or hang up where the peer listens no more; a message being taken is."""
+        """Say goodbye unless a message is being taken; hang up on a peer that hears nothing."""
         self._dismissal = reply
         if self._arrival is not None:
             self._wake()
@@ -163,7 +162,7 @@ class Session(SMTP):
 
     async def _handle_client(self) -> None:
         try:
-            self._greet()
+            self._say(f"220 {self._service.hostname} ESMTP mta\r\n".encode("ascii"))
             await self._converse()
         except _Ended as end:
             if end.reply is not None:
@@ -174,9 +173,6 @@ class Session(SMTP):
             self._hold(0)
             self._hang_up()
         await self._gone.wait()
-
-    def _greet(self) -> None:
-        self._say(f"220 {self._service.hostname} ESMTP mta\r\n".encode("ascii"))
 
     async def _converse(self) -> None:
         while not self._is_over:
@@ -284,7 +280,7 @@ class Session(SMTP):
         self._is_accepting = True
         self._until = float("inf")
         try:
-            return await self._service.door.accept(self._dialogue.submission(reader.content()))
+            return await self._service.door.accept(self._dialogue.submission(reader.take()))
         except Exception:  # noqa: BLE001 - the message is not ours then: the client must hear so
             _log.exception("a message from %s could not be taken", self._client)
             return _OUR_FAULT
@@ -342,9 +338,12 @@ class Session(SMTP):
 
         Whoever calls has done all that can be done with the inbox as it is.
         """
+        known = len(self._inbox)
         self._flush()
         await self._drain_helper()  # type: ignore[attr-defined]  # asyncio's, and not in the stubs
         self._check_end()
+        if len(self._inbox) > known:
+            return  # it came while the peer was slow to hear us
         self._resume()
         self._arrival = self._event_loop.create_future()
         try:
@@ -378,9 +377,12 @@ class Session(SMTP):
         self._set_timer(min(left, self._limits.idle_seconds), self._check_time)
 
     def _set_timer(self, seconds: float, what: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = self._event_loop.call_later(seconds, what)
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._event_loop.call_later(seconds, what)
 
     def _hang_up(self) -> None:
         """Send the last words, and close so that the peer can read them.
@@ -391,11 +393,13 @@ class Session(SMTP):
         self._is_over = True
         self._flush()
         if self._gone.is_set():
+            self._cancel_timer()
             return
         self._set_timer(_LINGER_SECONDS, self._link.abort)
         is_talking = self._is_interrupted or self._is_reading_content or bool(self._inbox)
-        if is_talking and not self._has_peer_ended and self._link.can_write_eof():
-            self._inbox.clear()
+        self._inbox.clear()
+        can_linger = not self._link.is_closing() and not self._has_peer_ended
+        if is_talking and can_linger and self._link.can_write_eof():
             self._link.write_eof()
             self._resume()
         else:
