@@ -140,6 +140,39 @@ def test_no_more_are_let_in_than_may_be_and_who_goes_makes_room(
     assert run(scene()) == [greeting, greeting, refusal + b"\r\n", greeting]
 
 
+@each_loop
+def test_clients_of_implicit_tls_are_counted_before_they_shake_hands(
+    loop: str, context: ssl.SSLContext
+) -> None:
+    async def greeting(server: SubmissionServer) -> bytes:
+        async with talking(server, context=trusting_anybody()) as talker:
+            return await talker.hear()
+
+    async def scene() -> bytes:
+        limits = SessionLimits(connections=1)
+        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        async with serving(FakeDoor(), listeners=[listener], tls=context, limits=limits) as server:
+            async with talking(server) as stalling:
+                await until(lambda: server._clients.total() == 1)
+                with pytest.raises(ConnectionError):
+                    await greeting(server)
+                stalling.hang_up()
+            await until(lambda: not server._clients)
+            return await greeting(server)
+
+    assert run(scene(), loop) == b"220 mail.test ESMTP mta"
+
+
+def test_a_name_stands_for_every_address_of_it_that_the_machine_has() -> None:
+    async def scene() -> set[str]:
+        async with serving(FakeDoor(), listeners=[Listener("localhost", 0)]) as server:
+            return {host for host, _ in server.addresses}
+
+    found = run(scene())
+    assert found
+    assert found <= {"127.0.0.1", "::1"}
+
+
 # Where it cannot listen
 
 
