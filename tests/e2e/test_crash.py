@@ -49,10 +49,12 @@ class Siege:
         fate = self._chance.random()
         if fate < 0.1:
             self._die_young()
-        elif fate < 0.9:
+        elif fate < 0.8:
             self._live(self._chance.uniform(0.005, 0.6))
+        elif fate < 0.9:
+            self._die_while_stopping()
         else:
-            self._live(self._chance.uniform(1.0, 2.2))  # now and then its upkeep has a turn
+            self._live(self._chance.uniform(1.0, 1.8))  # now and then its upkeep has a turn
 
     def start(self) -> None:
         """Begin a life."""
@@ -66,6 +68,15 @@ class Siege:
         self.kills.append(time.time())
         self.server.kill()
         self.traffic.pause()
+
+    def stop(self) -> None:
+        """End it in good order, with the clients at it to the last."""
+        assert self.server.stop() == 0
+        self.traffic.pause()
+
+    def wait_for_messages(self, count: int) -> None:
+        """Go on until this many were sent."""
+        wait_until(lambda: len(self.traffic.sent) > count, within=60)
 
     def finish(self, within: float = 60.0) -> None:
         """Let one more life end well, with everything done that was to be done."""
@@ -87,6 +98,13 @@ class Siege:
         """Be killed while starting, perhaps in the middle of recovery."""
         with suppress(SandboxError):  # it does not come as far as that
             self.server.start(within=self._chance.uniform(0.05, 0.5))
+        self.kill()
+
+    def _die_while_stopping(self) -> None:
+        self.start()
+        time.sleep(self._chance.uniform(0.1, 0.4))
+        self.server._running.terminate()
+        time.sleep(self._chance.uniform(0, 0.1))
         self.kill()
 
 
@@ -188,7 +206,9 @@ def check(siege: Siege) -> None:
     sent, sink, kills = siege.traffic.sent, siege.sink, siege.kills
     accepted = [message for message in sent if message.id is not None]
     late = [lateness(first, kills) for first, _ in repeats(sink.mail)]
-    print(f"\nkills {len(kills)}, messages begun {len(sent)}, accepted {len(accepted)}")
+    large = sum(message.is_large for message in accepted)
+    print(f"\nkills {len(kills)}, messages begun {len(sent)}, ", end="")
+    print(f"accepted {len(accepted)}, {large} of them with a file from the start")
     print(f"delivered {len({c.test_id for c in sink.mail})}, repeats {len(late)}, ", end="")
     print(f"latest kill after a reply that was not recorded: {max(late, default=0):.3f} s")
     print(f"reported {len({c.test_id for c in sink.reports})}, ", end="")
@@ -241,7 +261,7 @@ def test_a_crash_while_a_segment_is_retired_loses_nothing(
     with Traffic(CLIENTS, SEED + 2) as traffic:
         siege = Siege(server, traffic, sink, SEED + 2)
         siege.start()
-        wait_until(lambda: len(traffic.sent) > 1500, within=60)
+        siege.wait_for_messages(1500)
         traffic.pause()
         waiting = siege.spool / WAITING
         wait_until(lambda: len(list(waiting.glob("*/*.msg"))) > 100, within=90)
@@ -260,6 +280,20 @@ def test_a_crash_while_a_segment_is_retired_loses_nothing(
     assert left > 0
 
 
+def test_stops_in_good_order_lose_and_repeat_nothing(server: ServerProcess, sink: Sink) -> None:
+    with Traffic(CLIENTS, SEED + 3) as traffic:
+        siege = Siege(server, traffic, sink, SEED + 3)
+
+        for count in (100, 200, 300):
+            siege.start()
+            siege.wait_for_messages(count)
+            siege.stop()
+
+    siege.finish()
+    check(siege)
+    assert repeats(sink.mail + sink.reports) == []
+
+
 @pytest.fixture
 def crashed(server: ServerProcess, sink: Sink) -> Siege:
     """A server that was killed with mail in its spool, none of which has been delivered."""
@@ -267,7 +301,7 @@ def crashed(server: ServerProcess, sink: Sink) -> Siege:
     with Traffic(2, SEED, kinds=["later"]) as traffic:
         siege = Siege(server, traffic, sink, SEED)
         siege.start()
-        wait_until(lambda: len(traffic.sent) > 20, within=20)
+        siege.wait_for_messages(20)
         siege.kill()
     sink.is_shut = False
     return siege

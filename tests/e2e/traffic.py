@@ -18,9 +18,11 @@ from tests.e2e.sink import MARK
 SENDER_DOMAIN = "app.test"
 DOMAINS = ("one.test", "two.test", "three.test")
 
+_ENDS = (421, -1)  # the server stops; half a reply, and then it was killed
 _ABANDONED = 0.02  # part of the messages whose client hangs up in the middle of the content
+_LARGE = 1024 * 1024  # octets
 # Largest size of a message in octets, and how many of a hundred are of that size or less.
-_SIZES = ((20_000, 84), (200_000, 93), (1_000_000, 97), (2 * 1024 * 1024, 100))
+_SIZES = ((20_000, 84), (200_000, 93), (_LARGE, 97), (2 * 1024 * 1024, 100))
 
 
 def _lines_to_cut_bodies_from() -> bytes:
@@ -35,12 +37,16 @@ _LINE = 78  # octets
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a client began to send. `id` is the server's word with its 250, or None."""
+    """A message that a client began to send. `id` is the server's word with its 250, or None.
+
+    `is_large`: so large that the spool gives it a file of its own at once.
+    """
 
     test_id: str
     sender: str
     recipients: tuple[str, ...]
     digest: bytes
+    is_large: bool
     id: str | None
 
 
@@ -105,7 +111,7 @@ class Traffic:
                         serial += 1
                         self._send(client, f"{number}-{serial}", chance)
             except smtplib.SMTPResponseException as error:
-                if error.smtp_code != -1:  # half a reply, and then the server was killed
+                if error.smtp_code not in _ENDS:
                     self.refusals.append(str(error))
             except (OSError, smtplib.SMTPException):
                 continue  # the server was killed, or the client hung up
@@ -129,7 +135,7 @@ class Traffic:
                 _abandon(client, content)
             id = expect(client.data(content)).split()[-1]
         finally:
-            self.sent.append(Sent(test_id, sender, recipients, digest, id))
+            self.sent.append(Sent(test_id, sender, recipients, digest, len(content) >= _LARGE, id))
 
     def _recipients(self, test_id: str, chance: random.Random) -> tuple[str, ...]:
         kinds = dict.fromkeys(chance.choices(self._kinds, k=chance.randint(1, 3)))
