@@ -1,11 +1,13 @@
 """`mta sandbox`: a small Internet on loopback, with the server in it, to send mail to."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from mta.cli.options import Commands
 from mta.sandbox.characters import SENDER_DOMAIN, Character
@@ -13,9 +15,8 @@ from mta.sandbox.exchangers import SandboxError
 from mta.sandbox.internet import Internet
 from mta.sandbox.process import ServerProcess
 
-PATIENCE = (
-    "60s"  # how long mail is tried: one wants to see the report, not to wait five days for it
-)
+PATIENCE = "60s"  # how long mail is tried: nobody here waits five days to see a report
+STOP_LIMIT = 40.0  # seconds; deliveries under way get thirty
 
 
 def add_to(commands: Commands) -> None:
@@ -37,21 +38,22 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--port", type=int, default=8025, help="where the server listens (default: 8025; 0: any)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run it until Ctrl-C."""
+    """Run it until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, _interrupt)
+    say = _say_apart if arguments.json else _say
     try:
         arguments.folder.mkdir(parents=True, exist_ok=True)
-        with Internet(arguments.folder) as internet:
-            settings = internet.world.settings(f"127.0.0.1:{arguments.port}")
-            settings["delivery"]["give_up_after"] = PATIENCE
-            settings["log"] = {"events": "people" if sys.stdout.isatty() else "json"}
-            with ServerProcess(settings, internet.world.folder, on_line=_say) as server:
-                print("\n".join(_guide(internet.world.characters, server)), flush=True)
-                return _followed(server)
+        with (
+            Internet(arguments.folder) as internet,
+            ServerProcess(_settings(internet, arguments), internet.world.folder, say) as server,
+        ):
+            _show_guide(internet.world.characters, server, is_json=arguments.json)
+            return _followed(server)
     except (SandboxError, OSError) as error:
         print(f"The sandbox cannot run: {error}", file=sys.stderr)
         return 1
@@ -59,12 +61,29 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
 
 
+def _settings(internet: Internet, arguments: argparse.Namespace) -> dict[str, Any]:
+    settings = internet.world.settings(f"127.0.0.1:{arguments.port}")
+    settings["delivery"]["give_up_after"] = PATIENCE
+    is_for_people = sys.stdout.isatty() and not arguments.json
+    settings["log"] = {"events": "people" if is_for_people else "json"}
+    return settings
+
+
 def _followed(server: ServerProcess) -> int:
     try:
         return server.ended(None)
     except KeyboardInterrupt:
-        print("\nStopping ...", flush=True)
-        return server.stop()
+        print("\nStopping ...", file=sys.stderr)
+        return server.stop(STOP_LIMIT)
+
+
+def _show_guide(characters: Sequence[Character], server: ServerProcess, *, is_json: bool) -> None:
+    if is_json:
+        does = {character.domain: character.does for character in characters}
+        facts = {"port": server.port, "config": str(server.config), "characters": does}
+        print(json.dumps(facts), flush=True)
+    else:
+        print("\n".join(_guide(characters, server)), flush=True)
 
 
 def _guide(characters: Sequence[Character], server: ServerProcess) -> Iterator[str]:
@@ -91,6 +110,11 @@ def _example(recipient: str, port: int) -> str:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _say_apart(line: str) -> None:
+    """Events where programs read them, and the server's words about itself where they do not."""
+    print(line, file=sys.stdout if line.startswith("{") else sys.stderr, flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

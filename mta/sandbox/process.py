@@ -43,6 +43,7 @@ class ServerProcess:
         self._news = threading.Condition()
         self._child: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
+        self._heard = 0  # streams that may still say something
 
     def __enter__(self) -> Self:
         self.start()
@@ -76,6 +77,7 @@ class ServerProcess:
         )
         assert self._child.stdout is not None
         assert self._child.stderr is not None
+        self._heard = 2
         self._readers = [self._reader(self._child.stdout), self._reader(self._child.stderr)]
         self._wait(lambda: self.port != 0, within, "the line that says where it listens")
 
@@ -135,15 +137,11 @@ class ServerProcess:
 
     def _wait(self, is_so: Callable[[], bool], within: float, what: str) -> None:
         with self._news:
-            self._news.wait_for(lambda: is_so() or not self._is_heard(), within)
+            self._news.wait_for(lambda: is_so() or not self._heard, within)
             if not is_so():
+                why = f"not within {within:g} s" if self._heard else "it ended before"
                 said = "\n".join([*self.log[-50:], *map(str, self.events[-50:])])
-                raise SandboxError(
-                    f"waited in vain for {what}, at most {within} s; it said:\n{said}"
-                )
-
-    def _is_heard(self) -> bool:
-        return any(reader.is_alive() for reader in self._readers)
+                raise SandboxError(f"expected {what} from mta serve: {why}. It said:\n{said}")
 
     def _reader(self, stream: IO[str]) -> threading.Thread:
         reader = threading.Thread(target=self._read, args=[stream], daemon=True)
@@ -157,14 +155,25 @@ class ServerProcess:
                     self._take(line.rstrip("\n"))
                     self._news.notify_all()
         with self._news:
+            self._heard -= 1
             self._news.notify_all()
 
     def _take(self, line: str) -> None:
         self._on_line(line)
-        if line.startswith("{"):
-            self.events.append(json.loads(line))
+        event = _event_in(line)
+        if event is not None:
+            self.events.append(event)
             return
         self.log.append(line)
         ready = READY.search(line)
         if ready is not None and self.port == 0:
             self.port = int(ready[1])
+
+
+def _event_in(line: str) -> Event | None:
+    """The event that a line holds; None where it is prose, or was cut short by a kill."""
+    try:
+        event: Event | None = json.loads(line) if line.startswith("{") else None
+    except json.JSONDecodeError:
+        return None
+    return event
