@@ -312,6 +312,47 @@ def test_a_large_message_has_a_file_of_its_own_and_is_written_once(tmp_path: Pat
     run(scenario())
 
 
+class DisturbedDisk(MemoryDisk):
+    """The first deletion waits to be let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = threading.Event()
+        self.gate = threading.Event()
+
+    def unlink(self, path: Path) -> None:
+        if path.suffix == ".msg":
+            self.arrived.set()
+            assert self.gate.wait(10)
+        super().unlink(path)
+
+
+def test_a_file_is_deleted_before_the_only_record_that_says_it_is_settled() -> None:
+    disk = DisturbedDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        for id in "ab":
+            await spool.add(envelope_of(id), b"")
+        await spool.retire_due(60.0)
+        await spool.remove(message_id("b"))
+        retiring = asyncio.create_task(spool.retire_due(120.0))
+        await asyncio.to_thread(disk.arrived.wait, 10)
+        await spool.remove(A)  # its DONE stands in the segment that is about to go
+        disk.gate.set()
+        await retiring
+        let_go(spool)
+        disk.lose_power()
+
+        spool = spool_on(disk)
+
+        assert disk.names(FOLDER / "journal") == []
+        assert list(spool.envelopes()) == []
+        let_go(spool)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("call", ["write", "sync", "rename", "sync_folder"])
 def test_a_large_message_that_is_refused_gives_its_room_back(call: str) -> None:
     disk = MemoryDisk()
