@@ -212,10 +212,13 @@ def test_implicit_tls_needs_a_certificate() -> None:
         start(Listener("127.0.0.1", 0, tls=Tls.IMPLICIT))
 
 
-def test_where_one_listener_fails_none_listens() -> None:
+@pytest.mark.parametrize("tls", [Tls.NONE, Tls.IMPLICIT])
+def test_where_one_listener_fails_none_listens(tls: Tls, context: ssl.SSLContext) -> None:
     async def scene() -> SubmissionServer:
-        listeners = [*LOOPBACK, Listener("192.0.2.1", 25)]
-        server = SubmissionServer(listeners=listeners, door=FakeDoor(), hostname="mail.test")
+        listeners = [Listener("127.0.0.1", 0, tls=tls), Listener("192.0.2.1", 25)]
+        server = SubmissionServer(
+            listeners=listeners, door=FakeDoor(), hostname="mail.test", tls=context
+        )
         with pytest.raises(ListenError):
             await server.start()
         with pytest.raises(ConnectionRefusedError):
@@ -655,6 +658,22 @@ def test_stopping_sends_idle_clients_away_and_lets_messages_end(loop: str) -> No
         b"250 2.0.0 Queued as id1\r\n" + goodbye,
         b"250 2.0.0 Queued as id2\r\n" + goodbye,
     }
+
+
+@each_loop
+def test_stopping_waits_for_no_handshake(loop: str, context: ssl.SSLContext) -> None:
+    async def scene() -> None:
+        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        async with (
+            serving(FakeDoor(), listeners=[listener], tls=context) as server,
+            talking(server) as stalling,
+        ):
+            await until(lambda: server._clients.total() == 1)
+            async with asyncio.timeout(PATIENCE):
+                await server.drain(2 * PATIENCE)
+            await hear_the_end(stalling)
+
+    run(scene(), loop)
 
 
 def test_after_its_limit_stopping_cuts_contents_off_and_still_waits_for_replies() -> None:

@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
 
@@ -59,7 +59,8 @@ class SubmissionServer:
             tls=tls,
         )
         self._servers: list[asyncio.Server] = []
-        self._accepting: set[asyncio.Task[None]] = set()  # loops and handshakes of implicit TLS
+        self._accepting: set[asyncio.Task[None]] = set()  # one for each socket of implicit TLS
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._sessions: set[Session] = set()
         self._clients: Counter[str] = Counter()  # how many connections each has
         self._empty = asyncio.Event()
@@ -74,6 +75,7 @@ class SubmissionServer:
                 await self._listen(listener)
         except ListenError:
             self.stop_accepting()
+            await asyncio.gather(*self._accepting, return_exceptions=True)
             raise
 
     def stop_accepting(self) -> None:
@@ -93,6 +95,8 @@ class SubmissionServer:
         self.stop_accepting()
         self._is_stopping = True
         await asyncio.gather(*self._accepting, return_exceptions=True)
+        for handshake in self._handshakes:
+            handshake.cancel()
         for session in tuple(self._sessions):
             session.retire(_STOPPING)
         try:
@@ -118,12 +122,19 @@ class SubmissionServer:
         for opened in await _sockets(listener):
             self.addresses += (opened.getsockname()[:2],)
             if listener.tls is Tls.IMPLICIT:
-                self._spawn(self._accept(listener, opened))
+                self._start_accepting(listener, opened)
             else:
                 factory = partial(self._new_session, listener, partial(self._admit, listener))
                 self._servers.append(
                     await loop.create_server(factory, sock=opened, backlog=_BACKLOG)
                 )
+
+    def _start_accepting(self, listener: Listener, opened: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._accept(listener, opened), name=f"door at {_place(listener)}")
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+        task.add_done_callback(lambda _: opened.close())
 
     async def _accept(self, listener: Listener, opened: socket.socket) -> None:
         """Accept connections for implicit TLS.
@@ -132,20 +143,23 @@ class SubmissionServer:
         certificate that it began with.
         """
         loop = asyncio.get_running_loop()
-        with opened:
-            while True:
-                try:
-                    connection, peer = await loop.sock_accept(opened)
-                except OSError as error:  # most often, no more descriptors are left
-                    _log.warning("%s: cannot accept: %s", _place(listener), error)
-                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                    continue
-                client = client_of(peer)
-                if self._objection(listener, client) is not None:
-                    connection.close()  # what we would say is not TLS
-                    continue
-                self._enter(client)
-                self._spawn(self._shake_hands(listener, connection, client))
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(opened)
+            except OSError as error:  # most often, no more descriptors are left
+                _log.warning("%s: cannot accept: %s", _place(listener), error)
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            client = client_of(peer)
+            if self._objection(listener, client) is not None:
+                connection.close()  # what we would say is not TLS
+                continue
+            self._enter(client)
+            task = loop.create_task(
+                self._shake_hands(listener, connection, client), name=f"handshake with {client}"
+            )
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(
         self, listener: Listener, connection: socket.socket, client: str
@@ -170,11 +184,6 @@ class SubmissionServer:
         finally:
             if is_counted:
                 self._leave(client)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="submission over TLS")
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
 
     def _new_session(
         self, listener: Listener, admit: Callable[[Session, str], Reply | None]
