@@ -15,7 +15,8 @@ from mta.model.outcome import Reply
 
 from mta.rules.content import BareNewlines
 
-from mta.edge.submission.session import Service, Session, client_of
+from mta.edge.submission.link import client_of
+from mta.edge.submission.session import Service, Session
 from mta.edge.submission.settings import Door, Listener, ListenError, SessionLimits, Tls
 
 _log = logging.getLogger(__name__)
