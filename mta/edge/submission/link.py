@@ -105,8 +105,6 @@ class Link(SMTP):
     def _is_secured(self) -> bool:
         return self._link.get_extra_info("ssl_object") is not None
 
-    # Octets and time
-
     def _say(self, line: bytes) -> None:
         self._outbox.append(line)
 
