@@ -36,8 +36,9 @@ class Spool(Protocol):
     async def record(self, id: MessageId, changes: Mapping[int, Recipient]) -> Envelope:
         """Keep the new state of the recipients at these places; gives the envelope as it is now.
 
-        Raises KeyError for an unknown id, SpoolError when it could not be written; the new
-        state is then in force all the same until the process ends.
+        A state by which the message is settled may be left for `remove` to write, which is to
+        follow at once. Raises KeyError for an unknown id, SpoolError when it could not be
+        written; the new state is then in force all the same until the process ends.
         """
 
     async def remove(self, id: MessageId) -> None:

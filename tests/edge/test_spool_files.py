@@ -113,6 +113,7 @@ def test_a_message_delivered_at_once_is_two_appends_and_one_sync() -> None:
         await spool.add(envelope_of("first"), b"opens the segment")
         disk.calls = []
         await spool.add(envelope_of("a"), b"content")
+        await spool.record(A, {0: delivered(spool.envelope(A).recipients[0])})
         await spool.remove(A)
 
         assert disk.calls == ["write", "sync", "write"]
@@ -438,6 +439,34 @@ def test_a_refused_message_may_come_again_after_a_restart() -> None:
 
         assert [one.id for one in spool.envelopes()] == ["first"]
         assert await spool.add(envelope_of("a"), b"content")
+        let_go(spool)
+
+    run(scenario())
+
+
+class UncutDisk(MemoryDisk):
+    """Cannot cut a file."""
+
+    def truncate(self, file: int, size: int) -> None:
+        raise OSError(errno.EIO, f"file {file} cannot be cut to {size}")
+
+
+def test_a_refused_message_stays_refused_where_its_record_is_whole() -> None:
+    disk = UncutDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        await spool.add(envelope_of("first"), b"")
+        disk.fault = Fault("EIO", len(disk.calls) + 2)
+        with pytest.raises(SpoolError, match="planned at sync"):
+            await spool.add(envelope_of("a"), b"content")
+        let_go(spool)
+        disk.restart()
+        assert b"content" in disk.read(FOLDER / "journal" / "00000001.seg")
+
+        spool = spool_on(disk)
+
+        assert [one.id for one in spool.envelopes()] == ["first"]
         let_go(spool)
 
     run(scenario())

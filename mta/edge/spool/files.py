@@ -196,7 +196,10 @@ class FileSpool:
         """
         held = self._held[id]
         held.envelope = held.envelope.with_recipients(changes)
-        await self._journal.append(Kind.RESULT, id, changes_line(changes))
+        # Where the message is settled by it, the DONE that is next says all there is to say,
+        # unless a copy is to be made before it.
+        if not held.envelope.is_settled or self._kept.wants(held.envelope):
+            await self._journal.append(Kind.RESULT, id, changes_line(changes))
         return held.envelope
 
     async def remove(self, id: MessageId) -> None:
