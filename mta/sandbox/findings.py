@@ -49,12 +49,12 @@ class Finding:
 def finding(
     recipient: str, events: Sequence[Event], mail: Sequence[Received], text_record: TextRecord
 ) -> Finding:
-    """What `events`, all of one settled message, and `mail` tell of this recipient."""
-    (end,) = [
+    """What the last of `events`, all of one message, and `mail` tell of this recipient."""
+    end = [
         event
         for event in events
         if event.get("recipient") == recipient and event["event"] in set(Fate)
-    ]
+    ][-1]
     arrived = [each for each in mail if recipient in each.recipients]
     return Finding(
         recipient=recipient,

@@ -66,17 +66,18 @@ class Internet:
         """Wait until a message has come for this recipient; gives the first."""
         domain = recipient.rpartition("@")[2]
         ends_at = time.monotonic() + within
-        count = 0
-        while True:
-            came = self.mail(domain, count + 1, ends_at - time.monotonic())
-            count = len(came)
-            for message in came:
-                if recipient in message.recipients:
-                    return message
+        came = self.received(domain)
+        while not any(recipient in mail.recipients for mail in came):
+            came = self.mail(domain, len(came) + 1, ends_at - time.monotonic())
+        return next(mail for mail in came if recipient in mail.recipients)
+
+    def received_by(self, domain: str, recipient: str) -> list[Received]:
+        """What the domain's exchangers have taken for this recipient so far."""
+        return [mail for mail in self.received(domain) if recipient in mail.recipients]
 
     def received(self, domain: str) -> list[Received]:
-        """What the domain's exchangers have taken so far."""
-        return [mail for there in self.world.exchangers.get(domain, ()) for mail in there.mail]
+        """What the first of the domain's exchangers that answers has taken so far."""
+        return [mail for there in self.world.exchangers.get(domain, ())[:1] for mail in there.mail]
 
     def text_record(self, name: str) -> bytes | None:
         """What a DNS query for the name's TXT record brings; None without one."""

@@ -1,6 +1,7 @@
 """The real server: `mta serve` as a child process, its events read as they are written."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -36,6 +37,7 @@ class ServerProcess:
     ) -> None:
         self.settings = settings
         self.config = folder / "config.yaml"
+        self.environment = dict(os.environ)
         self.events: list[Event] = []
         self.log: list[str] = []
         self.port = 0
@@ -73,6 +75,7 @@ class ServerProcess:
             text=True,
             errors="replace",
             cwd=self.config.parent,
+            env=self.environment,
             process_group=0,  # Ctrl-C is for us: a second signal would end it without order
         )
         assert self._child.stdout is not None

@@ -89,3 +89,31 @@ def test_smtp_source_sends_many_at_once(server: ServerProcess, internet: Interne
 
     arrived = internet.mail("second.test", before + 50)
     assert len(arrived) == before + 50
+
+
+@pytest.mark.peers
+@peer("curl")
+@pytest.mark.parametrize(("tls", "scheme"), [("starttls", "smtp"), ("implicit", "smtps")])
+def test_curl_over_tls(
+    own: ServerProcess, internet: Internet, tmp_path: Path, tls: str, scheme: str
+) -> None:
+    recipient = f"curl-{tls}@accept.test"
+    own.settings["listen"][0]["tls"] = tls
+    own.start()
+    (tmp_path / "letter.eml").write_bytes(letters.plain(recipient))
+
+    run(
+        *(
+            "curl",
+            "-sS",
+            "--ssl-reqd",
+            "--insecure",
+            f"{scheme}://127.0.0.1:{own.port}/client.test",
+        ),
+        *("--mail-from", letters.SENDER, "--mail-rcpt", recipient),
+        *("--upload-file", str(tmp_path / "letter.eml")),
+    )
+
+    arrived = internet.mail_to(recipient)
+    assert b"with ESMTPS id" in arrived.content
+    assert_signed(arrived.content, internet)
