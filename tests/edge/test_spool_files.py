@@ -113,7 +113,8 @@ def test_a_message_delivered_at_once_is_two_appends_and_one_sync() -> None:
         await spool.add(envelope_of("first"), b"opens the segment")
         disk.calls = []
         await spool.add(envelope_of("a"), b"content")
-        await spool.record(A, {0: delivered(spool.envelope(A).recipients[0])})
+        places = enumerate(spool.envelope(A).recipients)
+        await spool.record(A, {place: delivered(recipient) for place, recipient in places})
         await spool.remove(A)
 
         assert disk.calls == ["write", "sync", "write"]
@@ -445,10 +446,14 @@ def test_a_refused_message_may_come_again_after_a_restart() -> None:
 
 
 class UncutDisk(MemoryDisk):
-    """Cannot cut a file."""
+    """Cannot cut a file until it is told that it can."""
+
+    can_cut = False
 
     def truncate(self, file: int, size: int) -> None:
-        raise OSError(errno.EIO, f"file {file} cannot be cut to {size}")
+        if not self.can_cut:
+            raise OSError(errno.EIO, "cannot be cut")
+        super().truncate(file, size)
 
 
 def test_a_refused_message_stays_refused_where_its_record_is_whole() -> None:
@@ -463,6 +468,7 @@ def test_a_refused_message_stays_refused_where_its_record_is_whole() -> None:
         let_go(spool)
         disk.restart()
         assert b"content" in disk.read(FOLDER / "journal" / "00000001.seg")
+        disk.can_cut = True
 
         spool = spool_on(disk)
 
