@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
+from mta.model.listener import Listener, TlsStart
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 
 from mta.rules.retry import RetryPlan
@@ -31,11 +32,11 @@ from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 from mta.edge.spool.files import FileSpool
 from mta.edge.spool.gauge import Watermarks
 from mta.edge.spool.kept import Keep
-from mta.edge.submission import Auth, Listener, ListenError, SessionLimits, Tls
+from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, server_context
 
 from mta.config import Settings
-from mta.config.settings import Delivery, Limits, ListenerTls, Smarthost
+from mta.config.settings import Delivery, Limits, Smarthost
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +158,10 @@ def _login(smarthost: Smarthost) -> Login | None:
 
 
 def _smarthost_demand(smarthost: Smarthost) -> TlsDemand:
-    if smarthost.tls is ListenerTls.NONE:
+    if smarthost.tls is TlsStart.NONE:
         return demand_for(TlsLevel.NONE)
     level = TlsLevel.VERIFY if smarthost.verify else TlsLevel.REQUIRED
-    return demand_for(level, is_implicit=smarthost.tls is ListenerTls.IMPLICIT)
+    return demand_for(level, is_implicit=smarthost.tls is TlsStart.IMPLICIT)
 
 
 def listeners_of(settings: Settings) -> Sequence[Listener]:
@@ -169,8 +170,8 @@ def listeners_of(settings: Settings) -> Sequence[Listener]:
         Listener(
             listen.address.host,
             listen.address.port,
-            Tls(listen.tls),
-            Auth(listen.auth),
+            listen.tls,
+            listen.auth,
             listen.networks,
         )
         for listen in settings.listen
@@ -194,7 +195,7 @@ def _limits(given: Limits) -> SessionLimits:
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """Our certificate: the configured one, or one that we sign ourselves, once."""
-    if all(listen.tls is ListenerTls.NONE for listen in settings.listen):
+    if all(listen.tls is TlsStart.NONE for listen in settings.listen):
         return None
     certificate, key = settings.tls.certificate, settings.tls.key
     if certificate is None or key is None:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
+from mta.model.listener import Auth, TlsStart
+
 from mta.rules.progress import Mode
 
 from mta.config.quantities import shown_size
 from mta.config.settings import (
-    Auth,
     Listen,
-    ListenerTls,
     Settings,
     Smarthost,
 )
@@ -96,7 +96,7 @@ def _about_smarthost(smarthost: Smarthost) -> Iterator[tuple[str, str]]:
         yield f"{here}.password", "expected a password (or password_file) for username, found none"
     if smarthost.username is None and has_password:
         yield f"{here}.username", "expected a username for the password, found none"
-    is_clear = smarthost.tls is ListenerTls.NONE
+    is_clear = smarthost.tls is TlsStart.NONE
     if is_clear and smarthost.username is not None and not smarthost.plaintext_login:
         yield (
             f"{here}.tls",
@@ -143,7 +143,7 @@ def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
             "under 10m a slow server's reply is missed and the message sent twice (RFC 1047)",
         )
     smarthost = delivery.smarthost
-    if smarthost and smarthost.tls is not ListenerTls.NONE and not smarthost.verify:
+    if smarthost and smarthost.tls is not TlsStart.NONE and not smarthost.verify:
         yield "delivery.smarthost.verify", "anybody on the way may read the mail and the password"
 
 

@@ -22,13 +22,13 @@ from pydantic import (
 )
 
 from mta.model.domain import TlsLevel
+from mta.model.listener import LOOPBACK, Auth, Network, TlsStart
 
 from mta.rules.content import BareNewlines
 from mta.rules.progress import Mode
 
 from mta.config.quantities import (
     Endpoint,
-    Network,
     read_domain,
     read_duration,
     read_endpoint,
@@ -103,22 +103,6 @@ SizeOrZero = Annotated[int, BeforeValidator(read_size), PlainSerializer(shown_si
 Size = Annotated[SizeOrZero, Field(ge=512)]  # the least for a command, RFC 5321 §4.5.3.1.4
 
 
-class ListenerTls(StrEnum):
-    """What TLS a listener, or a smarthost, speaks."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"  # from the first byte, RFC 8314 §3
-
-
-class Auth(StrEnum):
-    """Whether a listener's clients log in."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
 class EventStyle(StrEnum):
     """How events are written."""
 
@@ -149,14 +133,11 @@ class Section(BaseModel):
         return field is None or type(None) in get_args(field.annotation)
 
 
-LOOPBACK = (read_network("127.0.0.0/8"), read_network("::1/128"))
-
-
 class Listen(Section):
     """One listener."""
 
     address: ListenAddress = Endpoint("127.0.0.1", 8025)
-    tls: ListenerTls = ListenerTls.NONE
+    tls: TlsStart = TlsStart.NONE
     auth: Auth = Auth.NONE
     networks: tuple[ClientNetwork, ...] = LOOPBACK
 
@@ -200,7 +181,7 @@ class Smarthost(Section):
 
     host: Annotated[str, BeforeValidator(read_host)]
     port: Port = 587
-    tls: ListenerTls = ListenerTls.STARTTLS
+    tls: TlsStart = TlsStart.STARTTLS
     verify: bool = True
     username: Text | None = None
     password: Secret | None = None

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from mta.model.listener import Listener, TlsStart
+
 from mta.edge.submission import (
     Door,
-    Listener,
     ListenError,
     SessionLimits,
     SubmissionServer,
-    Tls,
 )
 from mta.edge.submission.session import Session
 
@@ -150,7 +150,7 @@ def test_clients_of_implicit_tls_are_counted_before_they_shake_hands(
 
     async def scene() -> bytes:
         limits = SessionLimits(connections=1)
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context, limits=limits) as server:
             async with talking(server) as stalling:
                 await until(lambda: server._clients.total() == 1)
@@ -209,11 +209,11 @@ def test_a_name_that_nobody_knows_is_named() -> None:
 
 def test_implicit_tls_needs_a_certificate() -> None:
     with pytest.raises(ListenError, match=r"127\.0\.0\.1:0: expected a certificate"):
-        start(Listener("127.0.0.1", 0, tls=Tls.IMPLICIT))
+        start(Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT))
 
 
-@pytest.mark.parametrize("tls", [Tls.NONE, Tls.IMPLICIT])
-def test_where_one_listener_fails_none_listens(tls: Tls, context: ssl.SSLContext) -> None:
+@pytest.mark.parametrize("tls", [TlsStart.NONE, TlsStart.IMPLICIT])
+def test_where_one_listener_fails_none_listens(tls: TlsStart, context: ssl.SSLContext) -> None:
     async def scene() -> SubmissionServer:
         listeners = [Listener("127.0.0.1", 0, tls=tls), Listener("192.0.2.1", 25)]
         server = SubmissionServer(
@@ -235,7 +235,7 @@ def test_where_one_listener_fails_none_listens(tls: Tls, context: ssl.SSLContext
 def test_implicit_tls_takes_mail(loop: str, context: ssl.SSLContext) -> None:
     async def scene() -> str:
         door = FakeDoor()
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with (
             serving(door, listeners=[listener], tls=context) as server,
             talking(server, context=trusting_anybody()) as talker,
@@ -255,7 +255,7 @@ def test_many_clients_may_shake_hands_at_once(loop: str, context: ssl.SSLContext
             return await talker.hear()
 
     async def scene() -> set[bytes]:
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             return set(await asyncio.gather(*(greeting(server) for _ in range(30))))
 
@@ -269,7 +269,7 @@ def test_a_large_message_under_tls_is_whole(loop: str, context: ssl.SSLContext) 
 
     async def scene() -> bytes:
         door = FakeDoor()
-        listener = Listener("127.0.0.1", 0, tls=Tls.STARTTLS)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.STARTTLS)
         async with (
             serving(door, listeners=[listener], tls=context) as server,
             talking(server) as talker,
@@ -290,12 +290,12 @@ def test_a_large_message_under_tls_is_whole(loop: str, context: ssl.SSLContext) 
 
 
 @each_loop
-@pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.IMPLICIT])
+@pytest.mark.parametrize("tls", [TlsStart.STARTTLS, TlsStart.IMPLICIT])
 def test_a_handshake_that_fails_or_stalls_or_is_left_ends_the_session(
-    tls: Tls, loop: str, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+    tls: TlsStart, loop: str, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def at_handshake(talker: Talker) -> None:
-        if tls is Tls.STARTTLS:
+        if tls is TlsStart.STARTTLS:
             await talker.hear_reply()
             assert await talker.ask(b"STARTTLS") == b"220 2.0.0 Ready to start TLS"
 
@@ -335,7 +335,7 @@ def test_old_tls_is_refused(context: ssl.SSLContext) -> None:
             await talker.hear()
 
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 await greeting(server)
@@ -356,7 +356,7 @@ def test_a_new_certificate_counts_from_the_next_handshake(
         return shown
 
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             before = await certificate(server)
             server.replace_tls(self_signed(tmp_path))
@@ -663,7 +663,7 @@ def test_stopping_sends_idle_clients_away_and_lets_messages_end(loop: str) -> No
 @each_loop
 def test_stopping_waits_for_no_handshake(loop: str, context: ssl.SSLContext) -> None:
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=Tls.IMPLICIT)
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
         async with (
             serving(FakeDoor(), listeners=[listener], tls=context) as server,
             talking(server) as stalling,

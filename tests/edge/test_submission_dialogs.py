@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from mta.model.envelope import Submission
+from mta.model.listener import Auth, Listener, TlsStart
 
 from mta.rules.content import BareNewlines
 
-from mta.edge.submission import Auth, Listener, SessionLimits, Tls
+from mta.edge.submission import SessionLimits
 
 from tests.edge.fake_door import (
     LOOPS,
@@ -58,7 +59,7 @@ class Dialog:
 
     def server_settings(self, context: ssl.SSLContext) -> dict[str, Any]:
         settings = dict(self.settings)
-        tls, auth = Tls(settings.pop("tls", "none")), Auth(settings.pop("auth", "none"))
+        tls, auth = TlsStart(settings.pop("tls", "none")), Auth(settings.pop("auth", "none"))
         return {
             "listeners": [Listener("127.0.0.1", 0, tls=tls, auth=auth)],
             "bare_newlines": BareNewlines(settings.pop("bare_newlines", "normalise")),

@@ -6,22 +6,14 @@ together, `server` the listeners. What it takes it hands to a `Door`.
 
 from mta.edge.submission.server import SubmissionServer
 from mta.edge.submission.settings import (
-    LOOPBACK,
-    Auth,
     Door,
-    Listener,
     ListenError,
     SessionLimits,
-    Tls,
 )
 
 __all__ = [
-    "LOOPBACK",
-    "Auth",
     "Door",
     "ListenError",
-    "Listener",
     "SessionLimits",
     "SubmissionServer",
-    "Tls",
 ]

@@ -11,13 +11,14 @@ from functools import partial
 from ipaddress import ip_address
 
 from mta.model.address import refuse_unicode
+from mta.model.listener import Listener, TlsStart
 from mta.model.outcome import Reply
 
 from mta.rules.content import BareNewlines
 
 from mta.edge.submission.link import client_of
 from mta.edge.submission.session import Service, Session
-from mta.edge.submission.settings import Door, Listener, ListenError, SessionLimits, Tls
+from mta.edge.submission.settings import Door, ListenError, SessionLimits
 
 _log = logging.getLogger(__name__)
 
@@ -117,12 +118,12 @@ class SubmissionServer:
         self._service.limits = limits
 
     async def _listen(self, listener: Listener) -> None:
-        if listener.tls is Tls.IMPLICIT and self._service.tls is None:
+        if listener.tls is TlsStart.IMPLICIT and self._service.tls is None:
             raise ListenError(f"{_place(listener)}: expected a certificate, found none")
         loop = asyncio.get_running_loop()
         for opened in await _sockets(listener):
             self.addresses += (opened.getsockname()[:2],)
-            if listener.tls is Tls.IMPLICIT:
+            if listener.tls is TlsStart.IMPLICIT:
                 self._start_accepting(listener, opened)
             else:
                 factory = partial(self._new_session, listener, partial(self._admit, listener))

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from mta.model.listener import Auth, Listener, TlsStart
 from mta.model.outcome import Reply
 
 from mta.rules.content import TOO_LARGE, BareNewlines, ContentReader
 
 from mta.edge.submission.dialogue import Answer, Dialogue, Step, line_of
 from mta.edge.submission.link import Ended, Link, client_of
-from mta.edge.submission.settings import Auth, Door, Listener, SessionLimits, Tls
+from mta.edge.submission.settings import Door, SessionLimits
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class Session(Link):
             return Answer(line_of(_OUR_FAULT))
 
     def _new_dialogue(self) -> Dialogue:
-        can_secure = self._listener.tls is Tls.STARTTLS and self._service.tls is not None
+        can_secure = self._listener.tls is TlsStart.STARTTLS and self._service.tls is not None
         return Dialogue(
             door=self._service.door,
             hostname=self._service.hostname,

@@ -1,17 +1,11 @@
 """What a door is told: where it stands, whom it lets in, and how much of anything it takes."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Protocol
 
 from mta.model.address import Address
 from mta.model.envelope import Client, Submission
 from mta.model.outcome import Reply
-
-Network = IPv4Network | IPv6Network
-
-LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class Door(Protocol):
@@ -29,36 +23,6 @@ class Door(Protocol):
 
     async def accept(self, submission: Submission) -> Reply:
         """Take a message; the reply is the one to its final dot. Never cancelled by us."""
-
-
-class Tls(StrEnum):
-    """How a listener encrypts."""
-
-    NONE = "none"
-    STARTTLS = "starttls"  # offered (RFC 3207)
-    IMPLICIT = "implicit"  # from the first octet (RFC 8314 §3.3)
-
-
-class Auth(StrEnum):
-    """Whether clients must say who they are."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One place to listen at. Clients outside `networks` are refused instead of greeted.
-
-    `host` is an IP address or a name, "" for every address of the machine; port 0 is a free port.
-    """
-
-    host: str
-    port: int
-    tls: Tls = Tls.NONE
-    auth: Auth = Auth.NONE
-    networks: tuple[Network, ...] = LOOPBACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
