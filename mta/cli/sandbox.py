@@ -11,8 +11,8 @@ from typing import Any
 
 from mta.cli.options import Commands
 from mta.sandbox.characters import SENDER_DOMAIN, Character
-from mta.sandbox.exchangers import SandboxError
 from mta.sandbox.internet import Internet
+from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 
 PATIENCE = "60s"  # how long mail is tried: nobody here waits five days to see a report

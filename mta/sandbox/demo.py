@@ -15,7 +15,6 @@ from pathlib import Path
 from textwrap import indent
 
 from mta.sandbox.characters import CHARACTERS, SENDER_DOMAIN, SMARTHOST_DOMAIN, Character, Fate
-from mta.sandbox.exchangers import SandboxError
 from mta.sandbox.findings import (
     Finding,
     finding,
@@ -24,6 +23,7 @@ from mta.sandbox.findings import (
     words_for_people,
 )
 from mta.sandbox.internet import Internet
+from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 
 SENDER = f"app@{SENDER_DOMAIN}"

@@ -1,7 +1,6 @@
 """Mail exchangers on loopback: real SMTP servers, each with manners of its own."""
 
 import asyncio
-import errno
 import json
 import logging
 import socket
@@ -17,17 +16,12 @@ from typing import AnyStr
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 MAX_SIZE = 64 * 1024 * 1024  # octets; more than anything that a test sends
-ONE_PORT_TRIES = 50
 
 # A TLS record of one alert: fatal, handshake_failure (RFC 8446 §6).
 HANDSHAKE_FAILURE = b"\x15\x03\x03\x00\x02\x02\x28"
 
 # aiosmtpd warns of a deprecated attribute that it sets itself at each login.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
-
-
-class SandboxError(Exception):
-    """The sandbox cannot stand here; the message says why and what helps."""
 
 
 class Starttls(StrEnum):
@@ -310,44 +304,3 @@ def _write(folder: Path, number: int, received: Received) -> None:
     del facts["content"]
     folder.joinpath(f"{number:03}.json").write_text(json.dumps(facts, indent=2) + "\n")
     folder.joinpath(f"{number:03}.eml").write_bytes(received.content)
-
-
-def listeners(addresses: Sequence[str], port: int = 0) -> list[socket.socket]:
-    """Bind a socket on each of these addresses, all on one port; 0 picks a free one.
-
-    A socket that nobody listens on refuses connections. Raises SandboxError.
-    """
-    for _ in range(ONE_PORT_TRIES):
-        bound: list[socket.socket] = []
-        try:
-            for address in addresses:
-                bound.append(_bound(address, bound[0].getsockname()[1] if bound else port))
-        except OSError as error:
-            for each in bound:
-                each.close()
-            if error.errno != errno.EADDRINUSE or port != 0:
-                raise SandboxError(_why_not(error, addresses[len(bound)], port)) from error
-        else:
-            return bound
-    raise SandboxError(f"found no port that is free on all of {', '.join(addresses)}")
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    # Named, for asyncio turns Nagle's algorithm off only where it reads TCP here.
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _why_not(error: OSError, address: str, port: int) -> str:
-    if error.errno == errno.EADDRNOTAVAIL:
-        return (
-            f"this system has no {address}: the sandbox needs one loopback address for each"
-            f" mail exchanger. On macOS and BSD: sudo ifconfig lo0 alias {address} up"
-        )
-    return f"cannot bind {address}:{port}: {error.strerror}"

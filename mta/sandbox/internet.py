@@ -12,7 +12,8 @@ import dns.exception
 import dns.resolver
 
 from mta.sandbox.characters import CHARACTERS, Character
-from mta.sandbox.exchangers import Exchanger, Received, SandboxError
+from mta.sandbox.exchangers import Exchanger, Received
+from mta.sandbox.loopback import SandboxError
 from mta.sandbox.world import World
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from typing import IO, Any, Self
 
 import yaml
 
-from mta.sandbox.exchangers import SandboxError
+from mta.sandbox.loopback import SandboxError
 
 Event = dict[str, Any]  # JSON, as operators read it
 

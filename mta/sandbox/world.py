@@ -33,7 +33,8 @@ from mta.sandbox.characters import (
     Character,
 )
 from mta.sandbox.dns import NULL_MX, DnsServer, Records
-from mta.sandbox.exchangers import Exchanger, Manners, listeners
+from mta.sandbox.exchangers import Exchanger, Manners
+from mta.sandbox.loopback import listeners
 
 SELECTOR = "sandbox"
 HOSTNAME = f"mail.{SENDER_DOMAIN}"

@@ -19,7 +19,7 @@ import pytest
 from mta.edge.spool.inspection import inspect
 from mta.edge.spool.survey import QUARANTINE, WAITING
 
-from mta.sandbox.exchangers import SandboxError
+from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 from tests.e2e.sink import Copy, Sink
 from tests.e2e.traffic import DOMAINS, SENDER_DOMAIN, Sent, Traffic
@@ -29,7 +29,7 @@ CLIENTS = 4
 
 # Between the final dot's arrival and the record of its 250 a kill makes the server send again.
 # Measured it is a few hundredths of a second; the bound leaves room for a machine under load.
-WINDOW = 1.0
+WINDOW = 0.5
 SINK_LAG = 0.25  # seconds for which a final dot may lie in the sink's socket before it is read
 
 

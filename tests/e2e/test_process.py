@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from mta.sandbox.exchangers import SandboxError
 from mta.sandbox.internet import Internet
+from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 from tests.e2e import letters
 

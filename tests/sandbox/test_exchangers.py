@@ -15,7 +15,8 @@ import pytest
 
 from mta.edge.certificates import ensure_self_signed
 
-from mta.sandbox.exchangers import Exchanger, Manners, SandboxError, Starttls, listeners
+from mta.sandbox.exchangers import Exchanger, Manners, Starttls
+from mta.sandbox.loopback import SandboxError, listeners
 
 T = TypeVar("T")
 ADDRESS = "127.0.0.1"
