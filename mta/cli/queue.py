@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.outcome import Outcome
+from mta.model.text import printable
 from mta.model.trouble import SpoolError
 
 from mta.rules.headers import header_of
@@ -82,7 +83,7 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
         print(f"    {_state(recipient, now)}")
     print()
     for line in header.decode("utf-8", "backslashreplace").splitlines():
-        print(_printable(line))
+        print(printable(line))
     return 0
 
 
@@ -111,7 +112,7 @@ def _state(recipient: Recipient, now: float) -> str:
         words.append("due now" if recipient.next_at <= now else _again(recipient, now))
     if recipient.last is not None:
         words.append(_said(recipient.last))
-    return _printable(": ".join(words))
+    return printable(": ".join(words))
 
 
 def _again(recipient: Recipient, now: float) -> str:
@@ -165,7 +166,3 @@ def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TextIO
 
 from mta.model.event import Event, Kind
-from mta.model.outcome import Reply
+from mta.model.text import printable
 
 MAX_WAITING = 100_000  # events a stuck reader may leave waiting before further ones are dropped
 MAX_BATCH = 1_000  # events that are written at once
@@ -115,7 +115,7 @@ def as_mapping(event: Event) -> dict[str, object]:
 def for_people(event: Event) -> str:
     """One event as a short line; what came from a peer is escaped."""
     at = datetime.fromtimestamp(event.at, UTC).astimezone().strftime("%H:%M:%S")
-    return _printable(f"{at} {event.kind:<9} {event.id or '-'}{''.join(_details(event))}")
+    return printable(f"{at} {event.kind:<9} {event.id or '-'}{''.join(_details(event))}")
 
 
 def _details(event: Event) -> Iterator[str]:
@@ -132,19 +132,11 @@ def _details(event: Event) -> Iterator[str]:
     if event.report is not None:
         yield f" to <{event.sender}> as {event.report}"
     if event.reply is not None and event.kind is not Kind.DELIVERED:
-        yield f": {_said(event.reply)}"
+        yield f": {event.reply}"
     if event.text is not None:
         yield f": {event.text}"
     if event.next_at is not None:
         yield f" (again in {event.next_at - event.at:.0f} s)"
-
-
-def _said(reply: Reply) -> str:
-    return f"{reply.code} {reply.status} {reply.text}"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _iso(at: float) -> str:

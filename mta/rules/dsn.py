@@ -15,6 +15,7 @@ from email.utils import format_datetime
 from mta.model.address import Address
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.outcome import Outcome, Reply, Stage, Verdict
+from mta.model.text import printable_ascii
 
 MAX_HEADER = 64 * 1024  # octets of the original's header that a report carries
 
@@ -84,7 +85,7 @@ def _head(
     hostname: str,
     now: float,
 ) -> bytes:
-    first = ascii_text(str(recipients[0].address))
+    first = printable_ascii(str(recipients[0].address))
     others = f" and {len(recipients) - 1} more" if len(recipients) > 1 else ""
     return _lines(
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
@@ -118,7 +119,7 @@ def _plain_words(
         f"{_date(envelope.accepted_at)} could not be delivered to:",
     )
     for recipient in recipients:
-        yield _lines("", f"  {ascii_text(str(recipient.address))}")
+        yield _lines("", f"  {printable_ascii(str(recipient.address))}")
         yield _lines(*_wrapped(_explanation(recipient), indent="    "))
         if recipient.last is not None:
             yield _lines(*_wrapped(_cause(recipient.last), indent="    "))
@@ -207,16 +208,10 @@ def _stands_for_itself(character: str) -> bool:
     return "!" <= character <= "~" and character not in "+=\\"
 
 
-def ascii_text(text: str) -> str:
-    """`text` as printable ASCII on one line; the rest as backslash escapes."""
-    escaped = text.encode("ascii", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
-
-
 def _wrapped(text: str, *, indent: str = "", hanging: str = "") -> list[str]:
     """`text` in lines, the first after `indent`, the others after `indent` and `hanging`."""
     return textwrap.wrap(
-        ascii_text(text),
+        printable_ascii(text),
         _WIDTH,
         initial_indent=indent,
         subsequent_indent=indent + hanging,

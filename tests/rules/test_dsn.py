@@ -11,7 +11,7 @@ from mta.model.domain import Host
 from mta.model.envelope import Envelope, MessageId, Recipient, State, Submission
 from mta.model.outcome import Outcome, Reply, Stage, broken, judge, undeliverable
 
-from mta.rules.dsn import MAX_HEADER, ascii_text, report_for
+from mta.rules.dsn import MAX_HEADER, report_for
 
 ACCEPTED_AT = 1_700_000_000.0
 NOW = ACCEPTED_AT + 3_600
@@ -457,16 +457,3 @@ def test_no_report_is_made_for_the_null_sender() -> None:
 
     with pytest.raises(AssertionError):
         report_for(from_nobody, [0], HEADER, MessageId("m1r0"), "mail.here.test", NOW)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain ~text", "plain ~text"),
-        ("é\u2028\U0001f600", r"\xe9\u2028\U0001f600"),
-        ("\r\n\0\x7f", r"\x0d\x0a\x00\x7f"),
-        ("\udcff", r"\udcff"),
-    ],
-)
-def test_text_is_shown_in_printable_ascii(text: str, shown: str) -> None:
-    assert ascii_text(text) == shown
