@@ -44,7 +44,8 @@ def add_to(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when the terminal closes
+        signal.signal(number, _interrupt)
     say = _say_apart if arguments.json else _say
     try:
         arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.e2e import letters
 
 COMMAND = (sys.executable, "-m", "mta", "sandbox")
@@ -59,6 +61,18 @@ def test_a_person_is_told_who_lives_there_and_how_to_write_to_them(tmp_path: Pat
     assert "anna@grey.test" in told
     assert "greylists, then accepts" in told
     assert "curl -sS smtp://127.0.0.1:" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_server_with_the_sandbox(tmp_path: Path, number: signal.Signals) -> None:
+    with sandbox(tmp_path, "--json") as process:
+        port = json.loads(next(lines(process)))["port"]
+
+        process.send_signal(number)
+
+        assert process.wait(timeout=20) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_a_port_that_is_taken_ends_it_with_the_reason(tmp_path: Path) -> None:
