@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from textwrap import indent
 
@@ -124,7 +125,7 @@ class Demonstration:
 
 
 def _letter(recipients: list[str], subject: str) -> bytes:
-    letter = EmailMessage()
+    letter = EmailMessage(policy=SMTP)
     letter["From"] = SENDER
     letter["To"] = ", ".join(recipients)
     letter["Subject"] = f"To one who {subject}"
