@@ -149,11 +149,12 @@ class Settlement:
             return
         self._postponed.pop(envelope.id, None)
         if envelope.is_settled:
-            self._events.emit(self._event(Kind.SETTLED, envelope))
             try:
                 await self._spool.remove(envelope.id)
             except SpoolError as error:
                 log.error("%s: its end is not on disk: %s", envelope.id, error)
+            # Not before: a crash would then repeat what was called settled.
+            self._events.emit(self._event(Kind.SETTLED, envelope))
 
     async def _report(self, envelope: Envelope, failed: Sequence[int]) -> None:
         """Tell the sender, once; nobody is told of what has the null sender (RFC 5321 §4.5.5)."""

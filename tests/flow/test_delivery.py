@@ -3,7 +3,7 @@
 import asyncio
 
 from mta.model.domain import Answer, Finding, TlsLevel
-from mta.model.envelope import Road, State
+from mta.model.envelope import MessageId, Road, State
 from mta.model.event import Kind
 from mta.model.outcome import Reply
 from mta.model.trouble import SpoolError
@@ -23,6 +23,7 @@ from tests.flow.house import (
     Peer,
     story,
 )
+from tests.flow.memory_spool import MemorySpool
 
 
 @story
@@ -35,6 +36,24 @@ async def test_a_message_is_delivered_and_forgotten() -> None:
     (letter,) = house.letters_to("there.test")
     assert [str(recipient) for recipient in letter.recipients] == ["bob@there.test"]
     assert house.queued() == []
+    assert house.kinds() == [Kind.ACCEPTED, Kind.DELIVERED, Kind.SETTLED]
+
+
+@story
+async def test_a_message_is_called_settled_when_its_end_is_written() -> None:
+    said: list[list[Kind]] = []
+
+    class WatchedSpool(MemorySpool):
+        async def remove(self, id: MessageId) -> None:
+            said.append(house.kinds())
+            await super().remove(id)
+
+    house = House({"there.test": Peer()}, spool=WatchedSpool())
+    await house.submit("bob@there.test")
+
+    await house.step()
+
+    assert said == [[Kind.ACCEPTED, Kind.DELIVERED]]
     assert house.kinds() == [Kind.ACCEPTED, Kind.DELIVERED, Kind.SETTLED]
 
 
