@@ -7,11 +7,8 @@ finish, and everything is counted.
 import random
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,16 +18,12 @@ from mta.edge.spool.survey import QUARANTINE, WAITING
 
 from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
-from tests.e2e.sink import Copy, Sink
-from tests.e2e.traffic import DOMAINS, SENDER_DOMAIN, Sent, Traffic
+from tests.e2e.evidence import harmed, lateness, lost, misguided, needless, repeats, undead
+from tests.e2e.sink import Sink
+from tests.e2e.traffic import DOMAINS, SENDER_DOMAIN, Traffic
 
 SEED = 20261121
 CLIENTS = 4
-
-# Between the final dot's arrival and the record of its 250 a kill makes the server send again.
-# Measured it is a few hundredths of a second; the bound leaves room for a machine under load.
-WINDOW = 0.5
-SINK_LAG = 0.25  # seconds for which a final dot may lie in the sink's socket before it is read
 
 
 class Siege:
@@ -128,88 +121,19 @@ def wait_until(is_so: Callable[[], bool], within: float) -> None:
         time.sleep(0.1)
 
 
-# What is proved, each as a list of what speaks against it.
-
-
-def lost(sent: list[Sent], sink: Sink) -> list[tuple[str, str]]:
-    """Accepted recipients that neither have the message nor stand in a report."""
-    arrived = {(copy.test_id, who) for copy in sink.mail for who in copy.recipients}
-    arrived |= {(copy.test_id, who) for copy in sink.reports for who in copy.failed}
-    return [
-        (message.test_id, recipient)
-        for message in sent
-        if message.id is not None
-        for recipient in message.recipients
-        if (message.test_id, recipient) not in arrived
-    ]
-
-
-def harmed(sent: list[Sent], sink: Sink) -> list[Copy]:
-    """Messages at the sink that are not byte for byte what was sent."""
-    digests = {message.test_id: message.digest for message in sent}
-    return [copy for copy in sink.mail if copy.digest != digests.get(copy.test_id)]
-
-
-def misguided(sent: list[Sent], sink: Sink) -> list[Copy]:
-    """Mail for others than it was sent to, and reports that go or speak astray."""
-    letters = {message.test_id: message for message in sent}
-    return [
-        copy
-        for copy in sink.mail
-        if not set(copy.recipients) <= set(letters[copy.test_id].recipients)
-    ] + [
-        copy
-        for copy in sink.reports
-        if copy.recipients != (letters[copy.test_id].sender,)
-        or not set(copy.failed) <= set(letters[copy.test_id].recipients)
-        or not all(who.startswith("no-") for who in copy.failed)
-    ]
-
-
-def repeats(copies: list[Copy]) -> list[tuple[Copy, Copy]]:
-    """Each copy that came after one for the same recipient, with that one before it."""
-    by_recipient: defaultdict[tuple[str, str], list[Copy]] = defaultdict(list)
-    for copy in copies:
-        for recipient in copy.recipients:
-            by_recipient[copy.id, recipient].append(copy)
-    return [pair for row in by_recipient.values() for pair in pairwise(row)]
-
-
-def lateness(first: Copy, kills: list[float]) -> float:
-    """How long after the reply to a message the next kill came; negative if it came before."""
-    after = [kill for kill in kills if kill > first.whole_at - SINK_LAG]
-    return min(after, default=float("inf")) - first.answered_at
-
-
-def needless(copies: list[Copy], kills: list[float]) -> list[tuple[Copy, Copy]]:
-    """Repeats although the server had the time to record that the first copy was taken."""
-    return [
-        (first, second)
-        for first, second in repeats(copies)
-        if lateness(first, kills) > WINDOW
-        or not any(first.whole_at - SINK_LAG < kill < second.whole_at for kill in kills)
-    ]
-
-
-def undead(server: ServerProcess, copies: list[Copy]) -> list[Copy]:
-    """Copies that came after the server had said that nothing was owed any more."""
-    settled_at: dict[str, float] = {}
-    for event in server.events:
-        if event["event"] == "settled":
-            at = datetime.fromisoformat(event["at"]).timestamp() + 0.001  # it has no more digits
-            settled_at.setdefault(event["id"], at)
-    return [copy for copy in copies if copy.whole_at > settled_at.get(copy.id, float("inf"))]
-
-
 def check(siege: Siege) -> None:
     """All of the above, with the counts printed."""
     sent, sink, kills = siege.traffic.sent, siege.sink, siege.kills
     accepted = [message for message in sent if message.id is not None]
-    late = [lateness(first, kills) for first, _ in repeats(sink.mail)]
+    again = [first for first, _ in repeats(sink.mail)]
+    late = [lateness(first, kills) for first in again]
     large = sum(message.is_large for message in accepted)
     print(f"\nkills {len(kills)}, messages begun {len(sent)}, ", end="")
     print(f"accepted {len(accepted)}, {large} of them with a file from the start")
-    print(f"delivered {len({c.test_id for c in sink.mail})}, repeats {len(late)}, ", end="")
+    print(
+        f"delivered {len({c.test_id for c in sink.mail})}, repeats {len(again)}, of which ", end=""
+    )
+    print(f"{sum(first.was_cut for first in again)} were cut off before our reply, ", end="")
     print(f"latest kill after a reply that was not recorded: {max(late, default=0):.3f} s")
     print(f"reported {len({c.test_id for c in sink.reports})}, ", end="")
     print(f"repeats of reports {len(repeats(sink.reports))}; at the sink: {dict(sink.counts)}")
@@ -222,7 +146,7 @@ def check(siege: Siege) -> None:
     assert misguided(sent, sink) == []
     assert needless(sink.mail, kills) == []
     assert needless(sink.reports, kills) == []
-    assert undead(siege.server, sink.mail + sink.reports) == []
+    assert undead(siege.server.events, sink.mail + sink.reports) == []
     assert list((siege.spool / QUARANTINE).iterdir()) == []
 
 
@@ -327,4 +251,4 @@ def test_the_proof_notices_what_is_sent_again_for_no_reason(
 
     assert lost(crashed.traffic.sent, sink) == []
     assert needless(sink.mail, crashed.kills) != []
-    assert undead(crashed.server, sink.mail) != []
+    assert undead(crashed.server.events, sink.mail) != []

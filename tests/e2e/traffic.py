@@ -19,6 +19,7 @@ SENDER_DOMAIN = "app.test"
 DOMAINS = ("one.test", "two.test", "three.test")
 
 _ENDS = (421, -1)  # the server stops; half a reply, and then it was killed
+_REST = 0.02  # seconds
 _ABANDONED = 0.02  # part of the messages whose client hangs up in the middle of the content
 _LARGE = 1024 * 1024  # octets
 # Largest size of a message in octets, and how many of a hundred are of that size or less.
@@ -113,13 +114,19 @@ class Traffic:
             except smtplib.SMTPResponseException as error:
                 if error.smtp_code not in _ENDS:
                     self.refusals.append(str(error))
+            except ConnectionRefusedError:
+                self._rest()  # the server was killed, and we are not told yet
             except (OSError, smtplib.SMTPException):
-                continue  # the server was killed, or the client hung up
+                continue  # it was killed, or the client hung up
 
     def _next_port(self) -> int | None:
         with self._change:
             self._change.wait_for(lambda: self._is_over or self._port is not None)
             return None if self._is_over else self._port
+
+    def _rest(self) -> None:
+        with self._change:
+            self._change.wait(_REST)
 
     def _send(self, client: smtplib.SMTP, test_id: str, chance: random.Random) -> None:
         recipients = self._recipients(test_id, chance)
