@@ -22,14 +22,6 @@ KIB = 1024
 DAY = 86_400.0
 SENDER = Address("ann", "app.test")
 
-LAYOUTS = pytest.mark.parametrize(
-    "is_retired",
-    [
-        pytest.param(False, id="in the journal"),
-        pytest.param(True, id="in files", marks=pytest.mark.slow),  # ten thousand syncs
-    ],
-)
-
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
@@ -77,11 +69,8 @@ def restart(sink: Sink, folder: Path) -> tuple[float, int]:
     return seconds, memory
 
 
-@LAYOUTS
-def test_it_listens_again_with_ten_thousand_messages_queued(
-    sink: Sink, tmp_path: Path, is_retired: bool
-) -> None:
-    fill(tmp_path / "spool", KIB, is_retired=is_retired)
+def test_it_listens_again_with_ten_thousand_messages_queued(sink: Sink, tmp_path: Path) -> None:
+    fill(tmp_path / "spool", KIB, is_retired=False)
 
     seconds, _ = restart(sink, tmp_path)
 
@@ -91,7 +80,7 @@ def test_it_listens_again_with_ten_thousand_messages_queued(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@LAYOUTS
+@pytest.mark.parametrize("is_retired", [False, True], ids=["in the journal", "in files"])
 def test_the_memory_of_a_queue_does_not_depend_on_the_size_of_its_messages(
     sink: Sink, tmp_path: Path, is_retired: bool
 ) -> None:
