@@ -9,7 +9,7 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
-from mta.rules.dsn import report_for
+from mta.rules.dsn import report_for, report_id
 from mta.rules.headers import header_of
 from mta.rules.progress import Mode, Step, after_attempt, consignments, suspended
 from mta.rules.retry import JITTER, RetryPlan
@@ -163,7 +163,7 @@ class Settlement:
             self._events.emit(replace(dropped, text="a report that fails is not reported"))
         else:
             # The id is derived, so that a repeat after a crash is recognised as one.
-            id = MessageId(f"{envelope.id}r{failed[0]}")
+            id = report_id(envelope.id, failed)
             header = await self._header(envelope.id)
             hostname = self._intake.house.hostname
             report = report_for(envelope, failed, header, id, hostname, self._clock())

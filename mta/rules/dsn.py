@@ -7,6 +7,7 @@ server can take mail can take a report; only a sender's own address may need mor
 
 import re
 import textwrap
+import zlib
 from binascii import b2a_qp
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -39,6 +40,15 @@ _ADVICE = {
 _SEND_AGAIN = "Sending it once more may help."
 _POLICY = "The receiving system refused it by its policy. Its words may say why:"
 _UNKNOWN = "The receiving system refused it. Its words may say why:"
+
+
+def report_id(original: MessageId, failed: Sequence[int]) -> MessageId:
+    """The id of the report about these places: the same for the same ones, after a crash too.
+
+    And another for others: a report about more of the message is no repeat.
+    """
+    which = f"x{zlib.crc32(repr(tuple(failed)).encode()):08x}" if len(failed) > 1 else ""
+    return MessageId(f"{original}r{failed[0]}{which}")
 
 
 def report_for(

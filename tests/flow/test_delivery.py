@@ -1,6 +1,7 @@
 """The life of a message, from the door to its settlement."""
 
 import asyncio
+from dataclasses import replace
 
 from mta.model.domain import Answer, Finding, TlsLevel
 from mta.model.envelope import MessageId, Road, State
@@ -333,7 +334,7 @@ async def test_a_failure_that_was_not_reported_before_a_crash_is_reported_after_
     before = House({"there.test": Peer({"bob": [UNKNOWN]})})
     await before.submit("bob@there.test")
     envelope = before.queued()[0]
-    failed = type(envelope.recipients[0])(envelope.recipients[0].address, State.FAILED, 1)
+    failed = replace(envelope.recipients[0], state=State.FAILED, attempts=1)
     await before.spool.record(envelope.id, {0: failed})
 
     after = House({"there.test": Peer()}, spool=before.spool)
@@ -346,11 +347,31 @@ async def test_a_failure_that_was_not_reported_before_a_crash_is_reported_after_
 
 
 @story
+async def test_a_report_about_more_recipients_than_the_one_before_a_crash_is_no_repeat() -> None:
+    before = House()
+    await before.submit("bob@there.test", "dan@else.test")
+    envelope = before.queued()[0]
+    failed = replace(envelope.recipients[0], state=State.FAILED)
+    await before.spool.record(envelope.id, {0: failed})
+    before.now += TOGETHER
+    await before.settlement.resume(envelope)  # stores a report about bob; then the crash
+    await before.spool.record(envelope.id, {0: failed})
+
+    after = House({"else.test": Peer({"dan": [UNKNOWN]})}, spool=before.spool)
+    await after.dispatcher.resume(after.queued())
+    await after.step()
+
+    reports = b"".join(report.content for report in after.letters_to("sender.test"))
+    assert b"Final-Recipient: rfc822; bob@there.test" in reports
+    assert b"Final-Recipient: rfc822; dan@else.test" in reports
+
+
+@story
 async def test_a_report_stored_before_a_crash_is_not_stored_again() -> None:
     before = House({"there.test": Peer({"bob": [UNKNOWN]})})
     await before.submit("bob@there.test")
     envelope = before.queued()[0]
-    failed = type(envelope.recipients[0])(envelope.recipients[0].address, State.FAILED, 1)
+    failed = replace(envelope.recipients[0], state=State.FAILED, attempts=1)
     await before.spool.record(envelope.id, {0: failed})
     await before.settlement.resume(envelope)
     assert "m1r0" in [queued.id for queued in before.queued()]
