@@ -12,8 +12,9 @@ help:
 	@echo 'make demo         the whole job, shown and checked'
 	@echo 'make test         every test; make fast: without the slow ones'
 	@echo 'make check        format, lint, types, the law of imports'
+	@echo 'make bench        how fast, beside Postfix; ARGS="--quick" for a try, --help for more'
 
-.PHONY: help run run-sandbox demo test fast check format clean
+.PHONY: help run run-sandbox demo test fast check bench format clean
 
 run: $(READY)
 	@$(BIN)/mta serve
@@ -35,6 +36,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_layering.py
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,0 +1,60 @@
+"""Our side: `mta serve` with its defaults, but for the road that all mail takes."""
+
+import json
+import sys
+from pathlib import Path
+
+from mta.edge.rsa import new_key
+
+from tests.bench.children import HOST, Child, free_port
+from tests.bench.servers import SENDER, Order
+
+NAME = "mta"
+
+
+class Ours:
+    """`mta serve`; its events go to a file as JSON, its spool syncs before each 250."""
+
+    name = NAME
+
+    def prepare(self, order: Order) -> int:
+        """See `Side`."""
+        port = free_port()
+        folder = order.folder
+        if order.is_signed:
+            _write_key(folder / "key.pem")
+        (folder / "config.yaml").write_text(json.dumps(settings(order, port)))  # JSON is YAML
+        return port
+
+    def start(self, order: Order, port: int) -> Child:
+        """See `Side`."""
+        del port  # it stands in the configuration
+        folder = order.folder
+        command = (sys.executable, "-m", "mta", "serve", "--config", str(folder / "config.yaml"))
+        return Child((*order.prefix, *command), folder / "events.json", folder / "log")
+
+
+def settings(order: Order, port: int) -> dict[str, object]:
+    """The settings of an order; what it does not name has our defaults."""
+    smarthost = {"host": HOST, "port": order.sink_port, "tls": "none"}
+    keys = [{"domain": SENDER.partition("@")[2], "selector": "s1", "key": "key.pem"}]
+    return {
+        "hostname": "mail.app.test",
+        "spool": "spool",
+        "listen": [{"address": f"{HOST}:{port}"}],
+        "delivery": {
+            "mode": "smarthost",
+            "smarthost": smarthost,
+            "concurrency": max(100, order.connections),
+            "per_destination": order.connections,
+            "retry": [f"{order.retry:.0f}s"],
+        },
+        "dkim": keys if order.is_signed else [],
+        "log": {"events": "json"},
+        "shutdown": "5s",
+    }
+
+
+def _write_key(path: Path) -> None:
+    if not path.exists():
+        new_key(path)
