@@ -55,33 +55,36 @@ class Survey:
 
 
 def survey(folder: Path, disk: Disk, now: float) -> Survey:
-    """Read a spool. `now` is taken as the time at which its segments were opened.
+    """Read a spool at `now`, in Unix seconds. A segment's age counts from its latest record.
 
     Raises SpoolError for what another version wrote, and for what the disk cannot read.
     """
     found = Survey()
     waiting = Waiting(folder / WAITING, disk)
     try:
-        readings = list(_readings(folder / JOURNAL, disk))
+        readings = list(_readings(folder / JOURNAL, disk, now))
         larges = _read_files(found, waiting)
-        for path, size, reading in readings:
-            _replay(found, path, reading, waiting, now)
+        for segment, size, reading in readings:
+            _replay(found, segment, reading, waiting)
             if not reading.is_torn and reading.end < size:
-                found.ends[path] = reading.end
+                found.ends[segment.path] = reading.end
         _check_larges(found, larges, waiting)
     except (OSError, VersionError) as error:
         raise SpoolError(f"the spool {folder} cannot be read: {error}") from error
     return found
 
 
-def _readings(folder: Path, disk: Disk) -> Iterator[tuple[Path, int, Reading]]:
+def _readings(folder: Path, disk: Disk, now: float) -> Iterator[tuple[Segment, int, Reading]]:
     for name in disk.names(folder):
         if name.endswith(".seg") and name[:-4].isdigit():
+            path = folder / name
             try:
-                data = disk.read(folder / name)
+                data, changed_at = disk.read(path), disk.time(path)
             except FileNotFoundError:
                 continue  # retired by the server that runs
-            yield folder / name, len(data), read(data)
+            # Not the time of our start: who restarts often must retire segments all the same.
+            segment = Segment(int(path.stem), path, opened_at=min(changed_at, now))
+            yield segment, len(data), read(data)
 
 
 def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
@@ -124,15 +127,14 @@ def _read_file(found: Survey, path: Path, latest: Envelope | None, waiting: Wait
         found.held[envelope.id] = Held(envelope, path, saved=envelope)
 
 
-def _replay(found: Survey, path: Path, reading: Reading, waiting: Waiting, now: float) -> None:
-    segment = Segment(int(path.stem), path, now)
+def _replay(found: Survey, segment: Segment, reading: Reading, waiting: Waiting) -> None:
     found.segments.append(segment)
-    found.damages += [(path, damage) for damage in reading.damages]
+    found.damages += [(segment.path, damage) for damage in reading.damages]
     for record in reading.records:
         try:
             _apply(found, segment, record, waiting)
         except LineError as error:
-            found.damages.append((path, Damage(record.at, record.end, str(error))))
+            found.damages.append((segment.path, Damage(record.at, record.end, str(error))))
 
 
 def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) -> None:
