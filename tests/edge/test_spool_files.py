@@ -230,6 +230,23 @@ def test_what_is_unsettled_moves_to_waiting_when_its_segment_is_a_minute_old(
     run(scenario())
 
 
+def test_a_segment_grows_old_over_restarts_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "spool"
+        spool = opened(folder, clock=time.time)
+        await spool.add(envelope_of("a"), b"content")
+        await spool.close()
+        a_minute_later = time.time() + 60.0
+        spool = opened(folder, clock=lambda: a_minute_later)
+
+        await spool.retire_due(a_minute_later)
+
+        assert kinds(folder) == ["waiting.msg"]
+        await spool.close()
+
+    run(scenario())
+
+
 def test_a_later_state_of_a_waiting_message_stands_in_its_log(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = tmp_path / "spool"
