@@ -89,10 +89,16 @@ def fittings_for(settings: Settings) -> Fittings:
         signer=_signer(settings),
         lookup=_lookup(settings),
         ways=_ways(settings),
-        terms=Terms(delivery.mode, RetryPlan(delivery.retry, delivery.give_up_after)),
+        terms=Terms(delivery.mode, _plan(delivery)),
         room=Room(delivery.concurrency, delivery.per_destination, delivery.messages_per_connection),
         limits=_limits(settings.limits),
         tls=_tls(settings),
+    )
+
+
+def _plan(delivery: Delivery) -> RetryPlan:
+    return RetryPlan(
+        delivery.retry, delivery.give_up_after, ambiguous_delay=delivery.timeouts.final_dot
     )
 
 

@@ -3,15 +3,20 @@
 from dataclasses import dataclass
 
 JITTER = 0.1  # part of a delay by which it varies, so that what failed together returns apart
-AMBIGUOUS_DELAY = 600.0  # seconds a peer may still be busy with a message it took, RFC 1047
+AMBIGUOUS_DELAY = 600.0  # seconds that a peer may take for its last reply, RFC 5321 §4.5.3.2.6
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """`delays` between attempts, the last one again and again, until `give_up_after`; seconds."""
+    """`delays` between attempts, the last one again and again, until `give_up_after`; seconds.
+
+    `ambiguous_delay` is the least after an attempt whose message may have arrived: for so long
+    the peer may still be busy with it (RFC 1047).
+    """
 
     delays: tuple[float, ...]
     give_up_after: float
+    ambiguous_delay: float = AMBIGUOUS_DELAY
 
     def delay_after(self, attempts: int) -> float:
         """Seconds to wait after this many attempts, without jitter."""
@@ -38,4 +43,4 @@ def next_attempt(
         return None
     delay = plan.delay_after(attempts) * (1 - JITTER + 2 * JITTER * chance)
     at = min(now + delay, ends_at)
-    return max(at, now + AMBIGUOUS_DELAY) if may_have_arrived else at
+    return max(at, now + plan.ambiguous_delay) if may_have_arrived else at

@@ -99,6 +99,7 @@ class World:
                 "private_addresses": True,
                 "retry": ["1s", "2s"],
                 "give_up_after": "8s",
+                "timeouts": {"final_dot": "4s"},
             },
             "dns": {"nameservers": [f"{nameserver}:{port}"]},
             "dkim": [{"domain": SENDER_DOMAIN, "selector": SELECTOR, "key": str(self._dkim_key)}],
