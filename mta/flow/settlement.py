@@ -110,14 +110,14 @@ class Settlement:
 
     async def _take(self, consignment: Consignment, steps: Mapping[int, Step]) -> list[Consignment]:
         id = consignment.envelope.id
-        for step in steps.values():
-            self._say_step(consignment.envelope, step)
         changes = {place: step.recipient for place, step in steps.items()}
         try:
             await self._spool.record(id, changes)
         except SpoolError as error:
             # In force all the same while we live; after a crash the attempt is repeated.
             log.error("%s: the result of an attempt is not on disk: %s", id, error)
+        for step in steps.values():
+            self._say_step(consignment.envelope, step)
         again = consignment.envelope.with_recipients(changes)
         await self._finish(id)
         return [
