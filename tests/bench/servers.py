@@ -15,7 +15,8 @@ START_LIMIT = 60.0  # seconds
 class Order:
     """What a workload asks of a server, whichever it is.
 
-    All mail goes to the sink at `sink_port`, on at most `connections` at once; what is put off
+    All mail goes to the sink at `sink_port`, on at most `connections` at once; `is_far` says that
+    a round trip to it is slow, so that connections are worth keeping at any cost. What is put off
     is tried again after `retry` seconds, and not before. `prefix` stands in front of the command
     that starts the server: strace, where syncs are counted or made slow.
     """
@@ -23,6 +24,7 @@ class Order:
     folder: Path
     sink_port: int
     connections: int
+    is_far: bool = False
     retry: float = 300.0
     is_signed: bool = False
     prefix: tuple[str, ...] = ()

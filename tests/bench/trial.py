@@ -64,6 +64,7 @@ def _order(workload: Workload, folder: Path, sink: Sink) -> Order:
         folder=folder,
         sink_port=sink.port,
         connections=workload.connections,
+        is_far=workload.reply_delay > 0,
         retry=workload.retry,
         is_signed=workload.is_signed,
         prefix=slow_syncs(workload.sync_delay) if workload.sync_delay else (),
