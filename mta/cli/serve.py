@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 
+from mta.model.trouble import SpoolError
+
 from mta.edge.eventlog import Format, StreamEventLog
+from mta.edge.spool.files import FileSpool
 from mta.edge.systemd import Notifier
 
 from mta.app import Server
@@ -55,16 +58,16 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
         return 2
     for warning in warnings(settings):
         log.warning(warning)
+    arguments.config = config_path(arguments)  # if it goes, a reload must not take the defaults
     events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(settings, arguments, events))
+            return runner.run(_serve(settings, arguments, events))
     except STARTUP_ERRORS as error:
         log.error("mta cannot start: %s", error)
         return 1
     finally:
         events.close()
-    return 0
 
 
 def _format(settings: Settings, *, is_json: bool) -> Format:
@@ -73,7 +76,7 @@ def _format(settings: Settings, *, is_json: bool) -> Format:
     return Format(settings.log.events)
 
 
-async def _serve(settings: Settings, arguments: argparse.Namespace, events: StreamEventLog) -> None:
+async def _serve(settings: Settings, arguments: argparse.Namespace, events: StreamEventLog) -> int:
     notifier = Notifier()
     stop = asyncio.Event()
     spool = open_spool(settings)
@@ -87,8 +90,20 @@ async def _serve(settings: Settings, arguments: argparse.Namespace, events: Stre
         await server.run(stop)
         heart.cancel()
     finally:
-        await spool.close()
+        unsaved = await _trouble_at_close(spool)
+    if unsaved is not None:
+        log.error("stopped, but the last results are not on disk, and may be repeated: %s", unsaved)
+        return 1
     log.info("stopped in good order")
+    return 0
+
+
+async def _trouble_at_close(spool: FileSpool) -> SpoolError | None:
+    try:
+        await spool.close()
+    except SpoolError as error:
+        return error
+    return None
 
 
 def _on_signals(

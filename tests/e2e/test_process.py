@@ -84,6 +84,21 @@ def test_sighup_with_wrong_settings_changes_nothing(own: ServerProcess, internet
     internet.mail_to("same@accept.test")
 
 
+def test_sighup_without_the_file_it_started_with_changes_nothing(own: ServerProcess) -> None:
+    own.settings["senders"] = ["app.test"]
+    own.start()
+    own.config.unlink()
+
+    own.hang_up()
+    own.says("not reloaded.*expected a readable file")
+
+    with (
+        smtplib.SMTP("127.0.0.1", own.port, timeout=20) as client,
+        pytest.raises(smtplib.SMTPSenderRefused),
+    ):
+        client.sendmail("ann@elsewhere.test", ["bob@accept.test"], b"")
+
+
 def test_wrong_settings_end_it_with_all_mistakes(own: ServerProcess) -> None:
     own.settings["hostnmae"] = "typo.test"
     own.settings["delivery"]["retry"] = ["soon"]
