@@ -88,7 +88,11 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _envelopes(settings: Settings) -> list[Envelope]:
-    if not settings.spool.is_dir():
+    try:
+        is_there = settings.spool.is_dir()
+    except OSError as error:  # a folder above it is shut to us
+        raise SpoolError(f"the spool {settings.spool} cannot be read: {error}") from error
+    if not is_there:
         raise SpoolError(
             f"expected a spool at {settings.spool}, found none: give the server's --config, "
             "or start `mta serve`, which makes one"

@@ -126,3 +126,17 @@ def test_a_spool_that_is_not_there_is_more_likely_a_wrong_configuration(
 
     assert status == 1
     assert f"expected a spool at {tmp_path / 'nowhere'}, found none" in capsys.readouterr().err
+
+
+def test_a_spool_that_cannot_be_reached_is_named_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"spool: /{'x' * 300}")  # as for a folder that is shut to us, EACCES
+
+    status = main(["queue", "list", "--config", str(config)])
+
+    assert status == 1
+    error = capsys.readouterr().err
+    assert error.startswith("mta queue: the spool /xxx")
+    assert error.count("\n") == 1
