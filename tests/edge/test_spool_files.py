@@ -87,6 +87,25 @@ def test_nobody_else_may_look_into_it_whatever_the_umask(tmp_path: Path, mask: i
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
 
 
+def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o755)
+    (folder / "notes.txt").touch()
+
+    with pytest.raises(SpoolError, match=r"for the spool alone at .*, found notes\.txt in it"):
+        opened(folder)
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert files(folder) == ["notes.txt"]
+
+
+def test_a_disk_of_its_own_may_hold_what_a_new_disk_holds(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / ".keep").touch()
+
+    run(opened(tmp_path).close())
+
+
 def test_a_second_process_is_kept_out_and_told_who_is_in(tmp_path: Path) -> None:
     async def scenario() -> None:
         spool = opened(tmp_path / "spool")
@@ -548,6 +567,30 @@ def test_the_door_closes_while_the_disk_fails_and_opens_when_it_is_well_again() 
         let_go(spool)
 
     run(scenario())
+
+
+def test_trouble_of_the_journal_is_said_once_and_so_is_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = MemoryDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        disk.fault = Fault("ENOSPC", len(disk.calls) + 1, lasts=True)
+        for _ in range(3):
+            with pytest.raises(SpoolFull):
+                await spool.add(envelope_of("a"), b"")
+            with pytest.raises(SpoolError):
+                await spool.retire_due(1.0)
+        disk.fault = None
+        await spool.retire_due(1.0)
+        let_go(spool)
+
+    run(scenario())
+
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "WARNING"]
+    assert "no mail is taken until it can" in caplog.text
+    assert caplog.messages[-1] == "the journal can be written again"
 
 
 def test_the_door_closes_below_the_low_mark_and_opens_above_the_high_one() -> None:

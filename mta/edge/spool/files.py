@@ -31,6 +31,8 @@ from mta.edge.spool.waiting import LARGE, Waiting
 T = TypeVar("T")
 
 _BATCH = 100  # messages that are moved between two syncs of the journal
+# What may be in a folder before its first journal; a disk of its own has a lost+found.
+_OURS = ("lock", "lost+found", QUARANTINE, WAITING)
 _ID = re.compile("[a-z0-9]{1,100}")  # it names files
 
 
@@ -97,6 +99,7 @@ class FileSpool:
         waiting = Waiting(folder / WAITING, disk)
         kept = Kept(folder, disk, keep or Keep())
         try:
+            _refuse_foreign(folder, disk)
             disk.make_folder(folder)
             disk.sync_folder(folder.parent)
             lock = disk.lock(folder / "lock")
@@ -389,6 +392,20 @@ def _needs(held: Held, segment: Segment) -> bool:
     if isinstance(held.home, Place):
         return held.home.segment == segment.number
     return held.saved is not held.envelope
+
+
+def _refuse_foreign(folder: Path, disk: Disk) -> None:
+    """Keep off what is somebody else's, or we shut it to all users but ours. Raises SpoolError."""
+    try:
+        names = disk.names(folder)
+    except FileNotFoundError:
+        return
+    foreign = [name for name in names if name not in _OURS and not name.startswith(".")]
+    if foreign and JOURNAL not in names:
+        raise SpoolError(
+            f"expected a folder for the spool alone at {folder}, found {foreign[0]} in it; "
+            "choose an empty folder, or one that is not there yet"
+        )
 
 
 def _make_folders(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:

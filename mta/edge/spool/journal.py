@@ -238,7 +238,7 @@ class Journal:
             written = self._write(entries)
         except OSError as error:
             return self._start_over(entries, error)
-        self.trouble = None
+        self._say_trouble(None)
         return _Turn(written, [], None)
 
     def _write(self, entries: list[_Entry]) -> _Written:
@@ -278,7 +278,8 @@ class Journal:
         since the last good sync is written anew in another segment. The refused get a VOID
         there, because their client will send them again: their ACCEPT may be on the platter.
         """
-        log.warning("starting a new journal segment: %s", error)
+        if self.trouble is None:
+            log.warning("starting a new journal segment: %s", error)
         refused = [entry for entry in entries if entry.is_accept]
         asked = [entry for entry in entries if entry.kind is None]
         rest = [entry for entry in entries if entry.kind and not entry.is_accept]
@@ -288,11 +289,19 @@ class Journal:
             written = self._write(asked)
         except OSError as second:
             self._seal()
-            self.trouble = trouble_of(second, "the journal cannot be written")
-            log.error("%s", self.trouble)
-            return _Turn([], entries, self.trouble)
-        self.trouble = None
+            trouble = trouble_of(second, "the journal cannot be written")
+            self._say_trouble(trouble)
+            return _Turn([], entries, trouble)
+        self._say_trouble(None)
         return _Turn(written, refused, trouble_of(error, "the message could not be written"))
+
+    def _say_trouble(self, trouble: SpoolError | None) -> None:
+        """Whether the journal can be written; said when it changes, not at every attempt."""
+        if trouble and str(trouble) != str(self.trouble):
+            log.error("%s; no mail is taken until it can", trouble)
+        elif self.trouble and not trouble:
+            log.warning("the journal can be written again")
+        self.trouble = trouble
 
     def _void(self, entry: _Entry) -> _Entry:
         head = records.encode(self._mark, Kind.VOID, entry.id)
