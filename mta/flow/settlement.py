@@ -88,6 +88,7 @@ class Settlement:
                 consignment.envelope.recipients[place],
                 outcome,
                 until=spread,
+                road=consignment.destination.road,
                 mode=self.terms.mode,
                 plan=self.terms.plan,
                 accepted_at=consignment.envelope.accepted_at,

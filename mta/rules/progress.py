@@ -71,16 +71,17 @@ def suspended(
     outcome: Outcome,
     *,
     until: float,
+    road: Road,
     plan: RetryPlan,
     accepted_at: float,
     now: float,
     mode: Mode = Mode.DIRECT,
 ) -> Step:
-    """A recipient whose destination is shut by `outcome`: put off without a try until then.
+    """A recipient whose destination, on `road`, is shut by `outcome`: put off without a try.
 
-    Or given up in time, or on its way to the smarthost.
+    Until then, or given up in time, or on its way to the smarthost.
     """
-    put_off = replace(recipient, last=outcome, next_at=until)
+    put_off = replace(recipient, road=road, last=outcome, next_at=until)
     rerouted = _rerouted(put_off, outcome, mode, now)
     if rerouted is not None:
         return rerouted

@@ -58,6 +58,7 @@ def put_off(
     recipient: Recipient = BOB,
     *,
     outcome: Outcome = DOWN,
+    road: Road = Road.DIRECT,
     now: float = NOW,
     mode: Mode = Mode.DIRECT,
 ) -> Step:
@@ -65,6 +66,7 @@ def put_off(
         recipient,
         outcome,
         until=NOW + 50,
+        road=road,
         plan=PLAN,
         accepted_at=ACCEPTED_AT,
         now=now,
@@ -192,6 +194,12 @@ def test_a_recipient_is_put_off_without_a_try() -> None:
     assert step == Step(replace(tried, last=DOWN, next_at=NOW + 50))
 
 
+def test_whoever_is_put_off_stands_on_the_road_that_is_shut() -> None:
+    step = put_off(BOB, road=Road.SMARTHOST, mode=Mode.SMARTHOST)
+
+    assert step.recipient.road is Road.SMARTHOST
+
+
 @pytest.mark.parametrize(
     ("now", "state"),
     [
@@ -215,7 +223,7 @@ def test_a_recipient_is_not_put_off_for_ever(now: float, state: State) -> None:
 def test_whoever_may_take_the_other_road_need_not_wait(
     recipient: Recipient, mode: Mode, rerouted: Reason | None
 ) -> None:
-    step = put_off(recipient, mode=mode)
+    step = put_off(recipient, road=recipient.road, mode=mode)
 
     assert step.rerouted is rerouted
     assert step.recipient.next_at == (NOW if rerouted else NOW + 50)
