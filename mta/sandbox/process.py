@@ -91,10 +91,6 @@ class ServerProcess:
     def reload(self) -> None:
         """Write the settings anew, and ask for them to be read."""
         self.write_settings()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """Ask for the settings to be read again, as they are."""
         self._running.send_signal(signal.SIGHUP)
 
     def stop(self, within: float = 20.0) -> int:

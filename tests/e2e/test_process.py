@@ -1,7 +1,11 @@
 """The process: how it starts, reloads, stops, and what a crash leaves."""
 
+import signal
 import smtplib
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,19 +88,21 @@ def test_sighup_with_wrong_settings_changes_nothing(own: ServerProcess, internet
     internet.mail_to("same@accept.test")
 
 
-def test_sighup_without_the_file_it_started_with_changes_nothing(own: ServerProcess) -> None:
-    own.settings["senders"] = ["app.test"]
-    own.start()
-    own.config.unlink()
+def test_sighup_does_not_take_the_defaults_for_a_file_that_is_gone(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text('{"listen": [{"address": "127.0.0.1:0"}], "hostname": "mail.app.test"}')
+    command = [sys.executable, "-m", "mta", "serve"]  # it finds the file itself
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own Python
+        assert server.stderr is not None
+        said = iter(server.stderr.readline, "")
+        assert any("see what waits" in line for line in said)
+        config.unlink()
 
-    own.hang_up()
-    own.says("not reloaded.*expected a readable file")
+        server.send_signal(signal.SIGHUP)
 
-    with (
-        smtplib.SMTP("127.0.0.1", own.port, timeout=20) as client,
-        pytest.raises(smtplib.SMTPSenderRefused),
-    ):
-        client.sendmail("ann@elsewhere.test", ["bob@accept.test"], b"")
+        answer = next(said)
+        server.terminate()
+    assert answer.startswith("ERROR not reloaded, the old settings stay in force: config.yaml")
 
 
 def test_wrong_settings_end_it_with_all_mistakes(own: ServerProcess) -> None:
