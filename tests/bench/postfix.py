@@ -40,7 +40,6 @@ smtpd_tls_security_level = none
 smtpd_recipient_restrictions = permit_mynetworks, reject
 # The same bounds as ours.
 message_size_limit = 26214400
-smtp_destination_concurrency_limit = {connections}
 smtp_destination_recipient_limit = 100
 minimal_backoff_time = {retry}s
 maximal_backoff_time = {retry}s
@@ -50,6 +49,7 @@ TUNED = """\
 # As many deliveries at once as the order allows, from the first message on.
 default_process_limit = {processes}
 initial_destination_concurrency = {connections}
+smtp_destination_concurrency_limit = {connections}
 smtp_destination_concurrency_negative_feedback = 0
 # Processes stay: none is started anew after a hundred uses.
 max_use = 100000

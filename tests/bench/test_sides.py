@@ -48,7 +48,6 @@ def test_postfix_stays_in_its_folder_and_on_loopback(tmp_path: Path, is_tuned: b
     assert f"data_directory = {tmp_path}/data\n" in text
     assert "inet_interfaces = loopback-only\n" in text
     assert "relayhost = [127.0.0.1]:2626\n" in text
-    assert "smtp_destination_concurrency_limit = 30\n" in text
     assert "{" not in text
 
 
@@ -57,7 +56,7 @@ def test_the_tuned_postfix_has_more_than_the_other(tmp_path: Path) -> None:
     tuned = postfix.settings(order(tmp_path), is_tuned=True)
 
     assert tuned.startswith(plain)
-    assert "in_flow_delay = 0\n" in tuned.removeprefix(plain)
+    assert "smtp_destination_concurrency_limit = 30\n" in tuned.removeprefix(plain)
 
 
 def test_postfix_listens_where_it_was_told_to(tmp_path: Path) -> None:
