@@ -125,6 +125,10 @@ class Dispatcher:
             await asyncio.wait(self._trips, timeout=limit)
         for trip in self._on_the_road:
             trip.cancel()  # but never one that is writing down what it brought
+        if self._trips:
+            _, left = await asyncio.wait(self._trips, timeout=1)
+            if left:
+                log.warning("waiting for replies to what is out already: %d deliveries", len(left))
         await asyncio.gather(*self._trips, return_exceptions=True)
 
     @property

@@ -1,11 +1,14 @@
 """Who goes when: bounds, fairness, the circuit breaker, stopping."""
 
 import asyncio
+import logging
+from typing import Literal
 
 from mta.model.event import Kind
 
 from mta.rules.progress import Mode
 
+from mta.flow import dispatcher
 from mta.flow.dispatcher import Room
 
 from tests.flow.house import DAY, HOUR, MINUTE, House, Peer, story
@@ -151,6 +154,45 @@ async def test_stopping_cuts_off_what_does_not_end_in_time_and_keeps_it() -> Non
 
     assert house.letters_to("there.test") == []
     assert len(house.queued()) == 1
+
+
+class FinalDot(asyncio.Event):
+    """A gate behind which nothing is cut off."""
+
+    async def wait(self) -> Literal[True]:
+        try:
+            return await super().wait()
+        except asyncio.CancelledError:
+            return await super().wait()
+
+
+class Opener(logging.Handler):
+    """Opens a gate when something is logged."""
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert "waiting for replies" in record.getMessage()
+        self._gate.set()
+
+
+@story
+async def test_stopping_waits_for_a_final_dot_and_says_so() -> None:
+    gate = FinalDot()
+    house = House({"there.test": Peer(gate=gate)})
+    await house.submit("bob@there.test")
+    house.dispatcher.start_due()
+    await asyncio.sleep(0)
+
+    opener = Opener(gate)
+    dispatcher.log.addHandler(opener)
+    async with asyncio.timeout(10):
+        await house.dispatcher.stop(limit=0.01)
+    dispatcher.log.removeHandler(opener)
+
+    assert len(house.letters_to("there.test")) == 1
 
 
 @story
