@@ -4,6 +4,7 @@ A thread does the writing, so that a slow reader of the stream never holds up ma
 """
 
 import json
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import TextIO
 
 from mta.model.event import Event, Kind
 from mta.model.text import printable
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING = 100_000  # events a stuck reader may leave waiting before further ones are dropped
 MAX_BATCH = 1_000  # events that are written at once
@@ -32,6 +35,7 @@ class StreamEventLog:
         self._stream = stream
         self._line: Callable[[Event], str] = _LINES[format]
         self._waiting: queue.Queue[Event | None] = queue.Queue(MAX_WAITING)
+        self._lost = 0
         self._writer = threading.Thread(target=self._write_all, name="event log", daemon=True)
         self._writer.start()
 
@@ -40,7 +44,7 @@ class StreamEventLog:
         try:
             self._waiting.put_nowait(event)
         except queue.Full:
-            return  # the reader is stuck; mail goes on
+            self._lost += 1  # the reader is stuck; mail goes on
 
     def close(self, limit: float = 5.0) -> None:
         """Write what waits, within `limit` seconds."""
@@ -51,12 +55,20 @@ class StreamEventLog:
         self._writer.join(limit / 2)
 
     def _write_all(self) -> None:
+        is_broken, told = False, 0
         for batch in self._batches():
             try:
                 self._stream.write(self._fit("".join(self._line(e) + "\n" for e in batch)))
                 self._stream.flush()
-            except (OSError, ValueError):
-                continue  # a closed pipe: nobody reads, and mail goes on
+            except (OSError, ValueError) as error:  # a closed pipe: nobody reads
+                if not is_broken:
+                    log.error("events cannot be written, and mail goes on without: %s", error)
+                is_broken = True
+                continue
+            is_broken = False
+            if self._lost > told:
+                log.warning("%d events are lost: nobody read them in time", self._lost - told)
+                told = self._lost
 
     def _fit(self, text: str) -> str:
         """`text` with escapes for what the stream's encoding cannot say."""

@@ -192,7 +192,9 @@ def test_events_are_written_in_their_order(format: Format) -> None:
     assert all(id in line for id, line in zip(ids, lines, strict=True))
 
 
-def test_a_stuck_reader_holds_up_nobody_and_costs_no_more_than_its_share() -> None:
+def test_a_stuck_reader_holds_up_nobody_and_costs_no_more_than_its_share(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     stream = StuckStream()
     log = StreamEventLog(stream, Format.JSON)
     log.emit(PLAIN)
@@ -204,6 +206,7 @@ def test_a_stuck_reader_holds_up_nobody_and_costs_no_more_than_its_share() -> No
     stream.go_on.set()
     log.close(LIMIT)
     assert len(stream.getvalue().splitlines()) == MAX_WAITING + 1
+    assert caplog.messages == ["100 events are lost: nobody read them in time"]
 
 
 def test_closing_does_not_wait_for_a_stuck_reader() -> None:
@@ -219,7 +222,9 @@ def test_closing_does_not_wait_for_a_stuck_reader() -> None:
     log.close(LIMIT)
 
 
-def test_a_reader_that_went_away_stops_nothing() -> None:
+def test_a_reader_that_went_away_stops_nothing_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     stream = os.fdopen(write_end, "w")
@@ -231,6 +236,8 @@ def test_a_reader_that_went_away_stops_nothing() -> None:
 
     with pytest.raises(BrokenPipeError):
         stream.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "Broken pipe" in caplog.text
 
 
 def test_a_closed_stream_stops_nothing() -> None:
