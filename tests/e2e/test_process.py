@@ -92,7 +92,7 @@ def test_sighup_does_not_take_the_defaults_for_a_file_that_is_gone(tmp_path: Pat
     config = tmp_path / "config.yaml"
     config.write_text('{"listen": [{"address": "127.0.0.1:0"}], "hostname": "mail.app.test"}')
     command = [sys.executable, "-m", "mta", "serve"]  # it finds the file itself
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own Python
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         said = iter(server.stderr.readline, "")
         assert any("see what waits" in line for line in said)
