@@ -27,6 +27,8 @@ from tests.edge.spool_house import (
     spool_on,
 )
 
+pytestmark = pytest.mark.slow
+
 KEEP = Keep(sent=0, failed=1000)
 
 
@@ -290,6 +292,31 @@ def test_a_busy_life_that_is_cut_short_anywhere_loses_nothing(loses_power: bool)
         found += len(ledger.taken)
         check_recovery(disk, ledger, lost_power=loses_power, refusals=False)
     print(f"\n{loses_power=}: 40 busy lives, {found} messages taken")
+
+
+async def a_life_with_a_second_try(customer: Customer) -> None:
+    """What moved to files, or should have, is moved again."""
+    await customer.add("a")
+    await customer.add("c", LARGE_SIZE)
+    await customer.record("c", 0, lambda recipient: deferred(recipient, 10.0))
+    for now in (100.0, 200.0):
+        await customer.retire(now)
+    await customer.record("a", 0, lambda recipient: deferred(recipient, 20.0))
+    for now in (300.0, 400.0):
+        await customer.retire(now)
+
+
+def test_what_was_not_synced_at_the_first_try_is_written_anew_at_the_second() -> None:
+    dry = copy.deepcopy(FRESH)
+    live(dry, a_life_with_a_second_try)
+    for at in range(OPENING + 1, len(dry.calls) + 1):
+        disk = copy.deepcopy(FRESH)
+        disk.fault = Fault("EIO", at)
+
+        ledger = live(disk, a_life_with_a_second_try, may_fall_back=True)
+        disk.lose_power()
+
+        check_recovery(disk, ledger, lost_power=True, refusals=True)
 
 
 @pytest.mark.parametrize("skipped", ["sync", "sync_folder"])

@@ -98,11 +98,12 @@ def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
     arriving = set()
     for path in files[MESSAGE] | files[LARGE]:
         log = path.with_suffix(LOG)
-        latest = _latest(log, waiting) if log in files[LOG] else None
-        if path.suffix == LARGE and latest is None:
+        if log in files[LOG]:
+            _read_file(found, path, _latest(log, waiting), waiting)
+        elif path.suffix == LARGE:
             arriving.add(path)
         else:
-            _read_file(found, path, latest, waiting)
+            _read_file(found, path, None, waiting)
     with_message = {path.with_suffix(LOG) for path in files[MESSAGE] | files[LARGE]}
     found.strays += sorted(files[LOG] - with_message)
     return arriving
@@ -111,8 +112,8 @@ def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
 def _latest(log: Path, waiting: Waiting) -> Envelope | None:
     try:
         return waiting.latest(log)
-    except FileNotFoundError:
-        return None  # settled by the server that runs
+    except (FileNotFoundError, LineError):
+        return None  # settled by the server that runs, or damaged: an older state is true
 
 
 def _read_file(found: Survey, path: Path, latest: Envelope | None, waiting: Waiting) -> None:

@@ -2,7 +2,7 @@
 
 waiting/4f/ID.msg     a line of JSON (envelope, size, checksum), then the content
 waiting/4f/ID.large   the same; it counts only where an ACCEPT in the journal names it
-waiting/4f/ID.log     later states of the envelope, a line each; the last good one is true
+waiting/4f/ID.log     the envelope's latest state, in one line
 waiting/4f/*.tmp      being written: swept at the next start
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool.disk import Disk, write_file, write_whole
+from mta.edge.spool.disk import Disk, write_file
 from mta.edge.spool.lines import (
     LineError,
     envelope_line,
@@ -66,15 +66,12 @@ class Waiting:
         self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
 
     def log(self, envelope: Envelope) -> None:
-        """Write a later state of a message; durable after `sync`."""
+        """Write a message's latest state in the place of an earlier one; durable after `sync`.
+
+        Never by appending: after a sync that failed, the next one on the same file would lie.
+        """
         path = self.path(envelope.id, LOG)
-        file = self._disk.append_to(path)
-        try:
-            # It begins with an end of line: what stands before may have been cut off.
-            write_whole(self._disk, file, [b"\n", sealed(envelope_line(envelope))])
-            self._disk.sync(file)
-        finally:
-            self._disk.close(file)
+        write_file(self._disk, path, [sealed(envelope_line(envelope))])
         self._unsynced.add(path.parent)
 
     def remove(self, id: MessageId) -> None:
@@ -110,14 +107,9 @@ class Waiting:
             raise LineError(f"expected the message {path.stem}, found {envelope.id}")
         return envelope
 
-    def latest(self, path: Path) -> Envelope | None:
-        """The latest state that a log holds; None where no line of it is whole."""
-        for line in reversed(self._disk.read(path).splitlines()):
-            try:
-                return read_envelope(unsealed(line))
-            except LineError:
-                continue  # cut off while it was written
-        return None
+    def latest(self, path: Path) -> Envelope:
+        """The state that a log holds. Raises LineError."""
+        return read_envelope(unsealed(self._disk.read(path).rstrip(b"\n")))
 
     def content(self, path: Path) -> bytes:
         """The message's exact octets. Raises SpoolError where they are not what was written."""
