@@ -297,7 +297,7 @@ class Journal:
 
     def _say_trouble(self, trouble: SpoolError | None) -> None:
         """Whether the journal can be written; said when it changes, not at every attempt."""
-        if trouble and str(trouble) != str(self.trouble):
+        if trouble and not self.trouble:
             log.error("%s; no mail is taken until it can", trouble)
         elif self.trouble and not trouble:
             log.warning("the journal can be written again")
