@@ -52,6 +52,9 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr, force=True
     )
+    if sys.stdout is None:  # or the next file opened would take its place
+        log.error("mta cannot start: standard output is closed; give it a file or /dev/null")
+        return 1
     problems = tuple(file_problems(settings))
     if problems:
         print_problems(problems, is_json=arguments.json)

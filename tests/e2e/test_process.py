@@ -105,6 +105,17 @@ def test_sighup_does_not_take_the_defaults_for_a_file_that_is_gone(tmp_path: Pat
     assert answer.startswith("ERROR not reloaded, the old settings stay in force: config.yaml")
 
 
+def test_a_closed_standard_output_is_named(tmp_path: Path) -> None:
+    command = ["sh", "-c", f"exec {sys.executable} -m mta serve >&-"]
+
+    ended = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=20)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "ERROR mta cannot start: standard output is closed; give it a file or /dev/null\n"
+    )
+
+
 def test_wrong_settings_end_it_with_all_mistakes(own: ServerProcess) -> None:
     own.settings["hostnmae"] = "typo.test"
     own.settings["delivery"]["retry"] = ["soon"]
