@@ -28,6 +28,7 @@ from mta.flow.settlement import Settlement
 log = logging.getLogger(__name__)
 
 MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
+NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
 
 
@@ -103,7 +104,13 @@ class Dispatcher:
                 continue
 
     def start_due(self) -> None:
-        """Start every trip that is due and has room. Decides and starts; waits for nothing."""
+        """Start every trip that is due and has room. Decides and starts; waits for nothing.
+
+        None while the spool cannot write: what came of it would be forgotten by a restart, and
+        the mail sent twice.
+        """
+        if not self._spool.is_writable:
+            return
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._make_ready(heapq.heappop(self._later)[2])
@@ -142,6 +149,8 @@ class Dispatcher:
             self._something_changed.set()
 
     def _seconds_to_next(self) -> float | None:
+        if not self._spool.is_writable:
+            return NEXT_LOOK
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None
 
     def _make_ready(self, consignment: Consignment) -> None:
@@ -197,7 +206,8 @@ class Dispatcher:
 
     def _next_of(self, lane: Lane, carried: int) -> Consignment | None:
         others_wait = self._turns and len(self._trips) >= self.room.concurrency
-        if self._is_stopping or others_wait or carried >= self.room.messages_per_connection:
+        is_full = carried >= self.room.messages_per_connection
+        if self._is_stopping or others_wait or is_full or not self._spool.is_writable:
             return None
         return lane.ready.popleft() if lane.ready else None
 

@@ -53,6 +53,10 @@ class Spool(Protocol):
     def envelopes(self) -> Iterable[Envelope]:
         """All that is unsettled, oldest first."""
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether a `record` would reach the disk, as far as is known."""
+
     def objection(self, size: int) -> str | None:
         """Why a message of `size` octets cannot be taken now, in words; None if it can."""
 

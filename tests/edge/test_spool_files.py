@@ -551,6 +551,7 @@ def test_the_door_closes_while_the_disk_fails_and_opens_when_it_is_well_again() 
         with pytest.raises(SpoolError):
             await spool.remove(A)
         assert "planned" in str(spool.objection(1))
+        assert not spool.is_writable
         with pytest.raises(SpoolError):
             await spool.retire_due(1.0)
 
@@ -558,6 +559,7 @@ def test_the_door_closes_while_the_disk_fails_and_opens_when_it_is_well_again() 
         await spool.retire_due(1.0)
 
         assert spool.objection(1) is None
+        assert spool.is_writable
         assert await spool.add(envelope_of("b"), b"")
         assert [one.id for one in spool.envelopes()] == ["b"]
         let_go(spool)

@@ -16,6 +16,7 @@ class MemorySpool:
     def __init__(self) -> None:
         self.closed_because: str | None = None
         self.trouble: SpoolError | None = None
+        self.is_writable = True
         self.kept: list[Envelope] = []
         self._envelopes: dict[MessageId, Envelope] = {}
         self._contents: dict[MessageId, bytes] = {}

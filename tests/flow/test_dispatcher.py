@@ -129,6 +129,42 @@ async def test_mail_for_a_destination_that_never_comes_back_is_given_up_in_time(
 
 
 @story
+async def test_nothing_is_sent_while_what_came_of_it_could_not_be_written() -> None:
+    peer = Peer(gate=asyncio.Event())
+    house = House({"there.test": peer}, room=Room(1, 1, 100))
+    for _ in range(3):
+        await house.submit("bob@there.test")
+    await house.let_run()
+    assert peer.gate is not None
+
+    house.spool.is_writable = False
+    peer.gate.set()
+    await house.let_run()
+    assert len(peer.letters) == 1  # it was under way
+    house.spool.is_writable = True
+    await house.step()
+
+    assert len(peer.letters) == 3
+
+
+@story
+async def test_the_loop_looks_again_for_a_spool_that_can_write() -> None:
+    house = House({"there.test": Peer()})
+    house.spool.is_writable = False
+    loop = asyncio.create_task(house.dispatcher.run())
+    await house.submit("bob@there.test")
+
+    await house.let_run()
+    assert house.letters_to("there.test") == []
+    house.spool.is_writable = True
+    await asyncio.wait_for(house.events.settled.wait(), 5)
+    await house.dispatcher.stop(limit=1)
+    await asyncio.wait_for(loop, 5)
+
+    assert len(house.letters_to("there.test")) == 1
+
+
+@story
 async def test_stopping_lets_what_is_under_way_end() -> None:
     gate = asyncio.Event()
     house = House({"there.test": Peer(gate=gate)})

@@ -237,6 +237,11 @@ class FileSpool:
             key=lambda envelope: envelope.accepted_at,
         )
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether a `record` would reach the disk, as far as is known."""
+        return self._journal.trouble is None
+
     def objection(self, size: int) -> str | None:
         """Why a message of `size` octets cannot be taken now, in words; None if it can."""
         if self._journal.trouble:
