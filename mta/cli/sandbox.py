@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "sandbox",
-        help="try everything out, on loopback alone",
+        help="Try everything out, on loopback alone.",
         description="Start a DNS server and mail exchangers with characters on loopback, and a "
         "server that delivers to them. Nothing leaves this machine. Ctrl-C ends it.",
         epilog="example:\n  mta sandbox --folder /tmp/sandbox --port 8025",

@@ -185,4 +185,14 @@ def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: b
 def trouble_of(error: OSError, what: str) -> SpoolError:
     """What an error of the disk means to those who rely on the spool."""
     kind = SpoolFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else SpoolError
-    return kind(f"{what}: {error}")
+    where = f" ({error.filename})" if error.filename else ""
+    cure = _CURES.get(error.errno or 0, "")
+    return kind(f"{what}: {error.strerror or error}{where}{cure}")
+
+
+_CURES = {
+    errno.ENOSPC: "; make room on its disk",
+    errno.EDQUOT: "; raise the quota of the user that mta runs as",
+    errno.EACCES: "; let the user that mta runs as read and write there",
+    errno.EROFS: "; mount its disk for writing",
+}

@@ -245,7 +245,7 @@ class FileSpool:
     def objection(self, size: int) -> str | None:
         """Why a message of `size` octets cannot be taken now, in words; None if it can."""
         if self._journal.trouble:
-            return str(self._journal.trouble)
+            return "mail cannot be written to disk now"  # clients need not know where that is
         return self._gauge.objection(size, len(self._held) + len(self._arriving))
 
     async def retire_due(self, now: float) -> None:

@@ -175,8 +175,14 @@ def _check_larges(found: Survey, larges: set[Path], waiting: Waiting) -> None:
         try:
             waiting.envelope(path)
         except (FileNotFoundError, LineError) as error:
-            found.spoiled.append((path, f"{error}, for {held.envelope}"))
+            found.spoiled.append((path, f"{error}; it was {_described(held.envelope)}"))
             del found.held[held.envelope.id]
     found.strays += [
         path for path in larges if path not in accepted and path.stem not in found.finished
     ]
+
+
+def _described(envelope: Envelope) -> str:
+    addresses = [str(recipient.address) for recipient in envelope.recipients]
+    more = f" and {len(addresses) - 5} more" if len(addresses) > 5 else ""
+    return f"from <{envelope.sender or ''}> to {', '.join(addresses[:5])}{more}"
