@@ -455,6 +455,7 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
         ("hostname: localhost", "hostname: localhost has no dot"),
         ("listen: [{auth: required}]", "listen[0].auth: AUTH is not in this version"),
         ("listen: [{auth: optional}]", "listen[0].auth: AUTH is not in this version"),
+        ("limits: {disk_low: 0}", "limits.disk_low: a disk that is full to its end"),
         ("users: u.yaml", "users: not used in this version"),
         ("admin: {}", "admin: not used in this version"),
         (

@@ -30,6 +30,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
 
 
+ROOM_TO_SETTLE = 1 << 20  # octets: what was delivered must be written down
+
+
 def warnings(settings: Settings) -> list[str]:
     """What an operator should hear about settings that stand."""
     return [f"{path}: {text}" for path, text in _surprises(settings)]
@@ -120,6 +123,8 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"{here}.auth", "AUTH is not in this version: nobody can log in here"
         if is_open(listen) and listen.auth is not Auth.REQUIRED:
             yield f"{here}.networks", "anybody may send here in the name of your senders' domains"
+    if settings.limits.disk_low < ROOM_TO_SETTLE:
+        yield "limits.disk_low", "a disk that is full to its end keeps mail from being settled, too"
     if settings.users is not None:
         yield "users", "not used in this version"
     if settings.admin is not None:
