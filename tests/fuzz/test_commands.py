@@ -4,7 +4,7 @@ Invariants: nothing is ever raised; what is read holds no control character; a r
 of printable ASCII.
 """
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.model.address import Address
@@ -34,7 +34,6 @@ def is_printable(reply: Reply) -> bool:
     return reply.text.isascii() and reply.text.isprintable() and 500 <= reply.code < 600
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(LINES)
 def test_a_line_is_a_command_or_has_a_reply(line: bytes) -> None:
     command = parse_command(line)
@@ -46,7 +45,6 @@ def test_a_line_is_a_command_or_has_a_reply(line: bytes) -> None:
         assert not any(character < " " for character in command.argument)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(LINES)
 def test_an_argument_is_understood_or_has_a_reply(line: bytes) -> None:
     command = parse_command(line)
@@ -61,7 +59,6 @@ def test_an_argument_is_understood_or_has_a_reply(line: bytes) -> None:
         assert isinstance(read, str | Mail | Rcpt) or is_printable(read)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=80) | st.text('ab.@"\\[]:<> ü', max_size=20), st.booleans())
 def test_a_path_is_a_mailbox_or_has_a_reply(path: str, is_smtputf8: bool) -> None:
     def to_ascii(domain: str) -> str:

@@ -6,7 +6,7 @@ its dots put back it reads the same; nothing is ever raised.
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.rules.content import BareNewlines, ContentReader
@@ -40,7 +40,6 @@ def stuffed(content: bytes) -> bytes:
     return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines) + b".\r\n"
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(WIRE, CUTS, SETTINGS)
 def test_the_pieces_do_not_matter(wire: bytes, cuts: list[int], setting: BareNewlines) -> None:
     cuts = [min(cut, len(wire)) for cut in cuts]
@@ -48,7 +47,6 @@ def test_the_pieces_do_not_matter(wire: bytes, cuts: list[int], setting: BareNew
     assert reading(wire, cuts, setting) == reading(wire, [], setting)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(WIRE, SETTINGS)
 def test_the_content_is_crlf_text_without_nul(wire: bytes, setting: BareNewlines) -> None:
     _, content = reading(wire + b"\r\n.\r\n", [], setting)
@@ -62,7 +60,6 @@ def test_the_content_is_crlf_text_without_nul(wire: bytes, setting: BareNewlines
         assert len(content) <= 60
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(WIRE, SETTINGS)
 def test_the_content_sent_on_reads_the_same(wire: bytes, setting: BareNewlines) -> None:
     _, content = reading(wire + b"\r\n.\r\n", [], setting)
@@ -71,7 +68,6 @@ def test_the_content_sent_on_reads_the_same(wire: bytes, setting: BareNewlines) 
         assert reading(stuffed(content) + b"QUIT\r\n", [], setting) == (b"QUIT\r\n", content)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(WIRE)
 def test_the_content_ends_at_the_first_lone_dot_and_nowhere_else(wire: bytes) -> None:
     rest, _ = reading(wire, [], BareNewlines.NORMALISE)
