@@ -90,7 +90,12 @@ def fittings_for(settings: Settings) -> Fittings:
         lookup=_lookup(settings),
         ways=_ways(settings),
         terms=Terms(delivery.mode, _plan(delivery)),
-        room=Room(delivery.concurrency, delivery.per_destination, delivery.messages_per_connection),
+        room=Room(
+            delivery.concurrency,
+            delivery.per_destination,
+            delivery.messages_per_connection,
+            delivery.linger,
+        ),
         limits=_limits(settings.limits),
         tls=_tls(settings),
     )

@@ -221,6 +221,7 @@ class Delivery(Section):
     concurrency: Count = 100
     per_destination: Count = 10
     messages_per_connection: Count = 100
+    linger: DurationOrZero = 1.0
     hosts_per_attempt: Count = 10
     timeouts: Timeouts = Timeouts()
 

@@ -74,6 +74,11 @@ class Courier:
             return tuple(outcomes.get(i, last) for i in range(len(letter.recipients)))
         return tuple(outcomes[i] for i in range(len(letter.recipients)))
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next letter may find a connection."""
+        return self._session is not None
+
     async def close(self) -> None:
         """Let go of the connection."""
         if self._session is not None:

@@ -34,11 +34,16 @@ AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much may be under way at once: connections in all, and to one destination."""
+    """How much may be under way at once: connections in all, and to one destination.
+
+    `linger` is how long a connection is kept for more mail, in seconds, while nobody else
+    needs its room.
+    """
 
     concurrency: int
     per_destination: int
     messages_per_connection: int
+    linger: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +53,7 @@ class Lane:
     destination: Destination
     ready: deque[Consignment] = field(default_factory=deque)
     trips: int = 0
+    lingering: "deque[asyncio.Future[Consignment | None]]" = field(default_factory=deque)
     is_in_line: bool = False
     breaker: Breaker = WHOLE
 
@@ -80,6 +86,7 @@ class Dispatcher:
         self._order = count()  # ties in the heap fall to who came first
         self._trips: set[asyncio.Task[None]] = set()
         self._on_the_road: set[asyncio.Task[Any]] = set()
+        self._lingering: deque[asyncio.Future[Consignment | None]] = deque()  # longest first
         self._something_changed = asyncio.Event()
         self._is_stopping = False
 
@@ -119,6 +126,8 @@ class Dispatcher:
             lane.is_in_line = False
             if self._may_travel(lane):  # since it came into line, other trips went on
                 self._start_trip(lane)
+        if self._turns:
+            self._end_lingering(len(self._turns))
 
     async def stop(self, limit: float) -> None:
         """Start nothing more, and let what is under way end within `limit` seconds.
@@ -128,6 +137,7 @@ class Dispatcher:
         """
         self._is_stopping = True
         self._something_changed.set()
+        self._end_lingering(len(self._lingering))
         if self._trips:
             await asyncio.wait(self._trips, timeout=limit)
         for trip in self._on_the_road:
@@ -141,7 +151,7 @@ class Dispatcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way or due."""
-        return not self._trips and not self._turns
+        return len(self._trips) == len(self._lingering) and not self._turns
 
     def _schedule(self, waiting: Iterable[Consignment]) -> None:
         for consignment in waiting:
@@ -155,6 +165,11 @@ class Dispatcher:
 
     def _make_ready(self, consignment: Consignment) -> None:
         lane = self._lane_to(consignment.destination)
+        while lane.lingering:
+            waiter = lane.lingering.popleft()
+            if not waiter.done():
+                waiter.set_result(consignment)
+                return
         lane.ready.append(consignment)
         self._give_turn(lane)
 
@@ -195,6 +210,8 @@ class Dispatcher:
                 await self._carry(lane, courier, consignment)
                 carried += 1
                 consignment = self._next_of(lane, carried)
+                if consignment is None and courier.is_connected and self._may_go_on(carried):
+                    consignment = await self._linger(lane)
         finally:
             lane.trips -= 1
             self._give_turn(lane)
@@ -205,11 +222,36 @@ class Dispatcher:
         self._something_changed.set()  # there is room for another
 
     def _next_of(self, lane: Lane, carried: int) -> Consignment | None:
+        return lane.ready.popleft() if lane.ready and self._may_go_on(carried) else None
+
+    def _may_go_on(self, carried: int) -> bool:
+        """Whether a trip that has carried so many messages may carry another."""
         others_wait = self._turns and len(self._trips) >= self.room.concurrency
         is_full = carried >= self.room.messages_per_connection
-        if self._is_stopping or others_wait or is_full or not self._spool.is_writable:
+        return not (self._is_stopping or others_wait or is_full) and self._spool.is_writable
+
+    async def _linger(self, lane: Lane) -> Consignment | None:
+        """Keep the connection a moment: more mail for the same place often follows soon."""
+        if not self.room.linger:
             return None
-        return lane.ready.popleft() if lane.ready else None
+        waiter: asyncio.Future[Consignment | None] = asyncio.get_running_loop().create_future()
+        lane.lingering.append(waiter)
+        self._lingering.append(waiter)
+        try:
+            async with asyncio.timeout(self.room.linger):
+                return await waiter
+        except TimeoutError:  # what came in the same moment must not be lost
+            return None if waiter.cancelled() else waiter.result()
+        finally:
+            self._lingering.remove(waiter)
+            if waiter in lane.lingering:
+                lane.lingering.remove(waiter)
+
+    def _end_lingering(self, count: int) -> None:
+        """Give the room of so many idle connections to those that wait for it."""
+        idle = [waiter for waiter in self._lingering if not waiter.done()]
+        for waiter in idle[:count]:
+            waiter.set_result(None)
 
     async def _carry(self, lane: Lane, courier: Courier, consignment: Consignment) -> None:
         try:

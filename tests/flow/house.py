@@ -60,6 +60,7 @@ class Peer:
     gate: asyncio.Event | None = None  # deliveries wait for it
     letters: list[Letter] = field(default_factory=list)
     opened: list[TlsDemand] = field(default_factory=list)
+    sessions: "list[FakeSession]" = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
 
@@ -76,9 +77,15 @@ class FakeSession:
         self.host = host
         self.tls = tls
         self.is_usable = True
+        self.closed = asyncio.Event()
+        self.breaks_at_next = False  # the peer has closed the connection
         self._peer = peer
+        peer.sessions.append(self)
 
     async def send(self, letter: Letter) -> tuple[Outcome, ...]:
+        if self.breaks_at_next:
+            self.is_usable = False
+            return (broken(Stage.SENDER, self.host, "gone"),) * len(letter.recipients)
         self._peer.under_way += 1
         self._peer.most_under_way = max(self._peer.most_under_way, self._peer.under_way)
         try:
@@ -90,6 +97,7 @@ class FakeSession:
 
     async def close(self) -> None:
         self.is_usable = False
+        self.closed.set()
 
     def _outcomes(self, letter: Letter) -> Iterator[Outcome]:
         replies = [self._peer.reply_to(recipient.local) for recipient in letter.recipients]

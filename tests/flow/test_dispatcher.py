@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from typing import Literal
 
 from mta.model.event import Kind
@@ -242,3 +243,93 @@ async def test_the_loop_wakes_for_new_mail_and_ends_when_told() -> None:
     await asyncio.wait_for(loop, 5)
 
     assert len(house.letters_to("there.test")) == 1
+
+
+@story
+async def test_a_connection_is_kept_a_moment_for_mail_that_follows() -> None:
+    peer = Peer()
+    house = House({"there.test": peer}, room=Room(10, 10, 100, linger=60))
+    for _ in range(3):
+        await house.submit("bob@there.test")
+        await house.let_run()
+
+    assert len(peer.letters) == 3
+    assert len(peer.opened) == 1
+    await house.dispatcher.stop(limit=1)
+
+
+@story
+async def test_a_connection_that_nothing_follows_on_is_given_up() -> None:
+    peer = Peer()
+    house = House({"there.test": peer}, room=Room(10, 10, 100, linger=0.01))
+    await house.submit("bob@there.test")
+    await house.let_run()
+    session = peer.sessions[0]
+
+    await asyncio.wait_for(session.closed.wait(), 5)
+    await house.submit("bob@there.test")
+    await house.let_run()
+
+    assert len(peer.letters) == 2
+    assert len(peer.opened) == 2
+    await house.dispatcher.stop(limit=1)
+
+
+@story
+async def test_a_connection_kept_for_nothing_gives_way_to_another_destination() -> None:
+    house = House({"there.test": Peer(), "else.test": Peer()}, room=Room(1, 1, 100, linger=60))
+    await house.submit("bob@there.test")
+    await house.let_run()
+
+    await house.submit("dan@else.test")
+    await house.let_run()
+
+    assert len(house.letters_to("else.test")) == 1
+    await house.dispatcher.stop(limit=1)
+
+
+@story
+async def test_a_kept_connection_that_the_peer_has_closed_costs_nothing_but_another() -> None:
+    peer = Peer()
+    house = House({"there.test": peer}, room=Room(10, 10, 100, linger=60))
+    await house.submit("bob@there.test")
+    await house.let_run()
+
+    peer.sessions[0].breaks_at_next = True
+    await house.submit("carol@there.test")
+    await house.let_run()
+
+    assert [str(letter.recipients[0]) for letter in peer.letters] == [
+        "bob@there.test",
+        "carol@there.test",
+    ]
+    assert len(peer.opened) == 2
+    await house.dispatcher.stop(limit=1)
+
+
+@story
+async def test_stopping_does_not_wait_for_connections_kept_for_nothing() -> None:
+    house = House({"there.test": Peer()}, room=Room(10, 10, 100, linger=60))
+    await house.submit("bob@there.test")
+    await house.let_run()
+
+    async with asyncio.timeout(5):
+        await house.dispatcher.stop(limit=60)
+
+    assert len(house.letters_to("there.test")) == 1
+
+
+@story
+async def test_mail_that_comes_just_as_a_connection_is_given_up_is_not_lost() -> None:
+    chance = random.Random(20261121)
+    house = House({"there.test": Peer()}, room=Room(10, 10, 100, linger=0.002))
+    loop = asyncio.create_task(house.dispatcher.run())
+
+    for _ in range(300):
+        await house.submit("bob@there.test")
+        await asyncio.sleep(chance.uniform(0.0015, 0.0025))  # about as long as it is kept
+    await house.dispatcher.stop(limit=1)
+    await loop
+
+    assert len(house.letters_to("there.test")) + len(house.queued()) == 300
+    assert len(house.queued()) <= 1  # that which came last
