@@ -19,20 +19,19 @@ from mta.model.trouble import SpoolError
 
 from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk, trouble_of
+from mta.edge.spool.folder import claimed, furnish
 from mta.edge.spool.gauge import MIB, Gauge, Watermarks
 from mta.edge.spool.journal import Journal, Place, Segment
 from mta.edge.spool.kept import Keep, Kept
 from mta.edge.spool.lines import changes_line, envelope_line
 from mta.edge.spool.records import MARK_SIZE, Kind
 from mta.edge.spool.recovery import mend
-from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Held, Survey, survey
+from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey, survey
 from mta.edge.spool.waiting import LARGE, Waiting
 
 T = TypeVar("T")
 
 _BATCH = 100  # messages that are moved between two syncs of the journal
-# What may be in a folder before its first journal; a disk of its own has a lost+found.
-_OURS = ("lock", "lost+found", QUARANTINE, WAITING)
 _ID = re.compile("[a-z0-9]{1,100}")  # it names files
 
 
@@ -99,22 +98,16 @@ class FileSpool:
         waiting = Waiting(folder / WAITING, disk)
         kept = Kept(folder, disk, keep or Keep())
         try:
-            _refuse_foreign(folder, disk)
-            disk.make_folder(folder)
-            disk.sync_folder(folder.parent)
-            lock = disk.lock(folder / "lock")
+            lock = claimed(folder, disk)
+            try:
+                furnish(folder, disk, waiting, kept)
+                found = survey(folder, disk, clock())
+                mend(folder, found, disk)
+            except BaseException:
+                disk.close(lock)
+                raise
         except OSError as error:
             raise trouble_of(error, f"the spool {folder} cannot be opened") from error
-        try:
-            _make_folders(folder, disk, waiting, kept)
-            found = survey(folder, disk, clock())
-            mend(folder, found, disk)
-        except OSError as error:
-            disk.close(lock)
-            raise trouble_of(error, f"the spool {folder} cannot be opened") from error
-        except BaseException:
-            disk.close(lock)
-            raise
         journal = Journal(
             folder / JOURNAL,
             disk=disk,
@@ -397,25 +390,3 @@ def _needs(held: Held, segment: Segment) -> bool:
     if isinstance(held.home, Place):
         return held.home.segment == segment.number
     return held.saved is not held.envelope
-
-
-def _refuse_foreign(folder: Path, disk: Disk) -> None:
-    """Keep off what is somebody else's, or we shut it to all users but ours. Raises SpoolError."""
-    try:
-        names = disk.names(folder)
-    except FileNotFoundError:
-        return
-    foreign = [name for name in names if name not in _OURS and not name.startswith(".")]
-    if foreign and JOURNAL not in names:
-        raise SpoolError(
-            f"expected a folder for the spool alone at {folder}, found {foreign[0]} in it; "
-            "choose an empty folder, or one that is not there yet"
-        )
-
-
-def _make_folders(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:
-    for name in (JOURNAL, QUARANTINE):
-        disk.make_folder(folder / name)
-    waiting.make()
-    kept.make()
-    disk.sync_folder(folder)
