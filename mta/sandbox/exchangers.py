@@ -8,6 +8,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -174,7 +175,9 @@ class _Protocol(SMTP):
     async def abort(self) -> None:
         """Break the connection, and wait until nobody works on it."""
         if self.transport is not None:
-            self._writer.transport.abort()
+            # Python 3.11.2, Debian's, cannot break TLS that was closed twice: it is broken then.
+            with suppress(AttributeError):
+                self._writer.transport.abort()
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
             await asyncio.wait([self._handler_coroutine])
