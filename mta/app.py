@@ -106,10 +106,11 @@ class Server:
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._settlement.terms = fittings.terms
         self._dispatcher.room = fittings.room
+        self._dispatcher.reroute()
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
         self._door.replace_limits(fittings.limits)
-        for name in ("listen", "spool", "hostname", "bare_newlines", "keep"):
+        for name in ("listen", "spool", "hostname", "bare_newlines", "keep", "log", "shutdown"):
             if getattr(settings, name) != getattr(self._settings, name):
                 log.warning("%s has changed: that needs a restart", name)
 

@@ -99,6 +99,16 @@ class Dispatcher:
         for envelope in envelopes:
             self._schedule(await self._settlement.resume(envelope))
 
+    def reroute(self) -> None:
+        """Split anew what waits, after a change of the settlement's terms: roads may be gone."""
+        waiting = [consignment for _, _, consignment in self._later]
+        waiting += [consignment for lane in self._lanes.values() for consignment in lane.ready]
+        self._later.clear()
+        for lane in self._lanes.values():
+            lane.ready.clear()
+        for old in waiting:
+            self._schedule(consignments(old.envelope, self._settlement.terms.mode, old.places))
+
     async def run(self) -> None:
         """Start what is due, whenever something is, until `stop`."""
         while not self._is_stopping:
@@ -193,16 +203,16 @@ class Dispatcher:
 
     def _start_trip(self, lane: Lane) -> None:
         lane.trips += 1
+        courier = self._courier_to(lane.destination)
         trip = asyncio.create_task(
-            self._trip(lane, lane.ready.popleft()), name=f"trip to {lane.destination}"
+            self._trip(lane, courier, lane.ready.popleft()), name=f"trip to {lane.destination}"
         )
         self._trips.add(trip)
         trip.add_done_callback(self._ended)
         self._give_turn(lane)
 
-    async def _trip(self, lane: Lane, first: Consignment) -> None:
+    async def _trip(self, lane: Lane, courier: Courier, first: Consignment) -> None:
         """Carry a lane's mail over one connection, until there is none or others need the room."""
-        courier = self._courier_to(lane.destination)
         carried = 0
         consignment: Consignment | None = first
         try:

@@ -121,11 +121,7 @@ class Settlement:
             self._say_step(consignment.envelope, step)
         again = consignment.envelope.with_recipients(changes)
         await self._finish(id)
-        return [
-            replace(waiting, places=places)
-            for waiting in consignments(again, self.terms.mode)
-            if (places := tuple(place for place in waiting.places if place in changes))
-        ]
+        return list(consignments(again, self.terms.mode, changes))
 
     async def _finish(self, id: MessageId) -> None:
         """Report what failed and forget what is settled; one task at a time for each message."""

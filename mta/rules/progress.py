@@ -1,6 +1,6 @@
 """How an attempt's outcome moves a recipient on: the state machine of delivery."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -107,13 +107,15 @@ def road_of(recipient: Recipient, mode: Mode) -> Road:
     return Road.SMARTHOST if mode is Mode.SMARTHOST else Road.DIRECT
 
 
-def consignments(envelope: Envelope, mode: Mode) -> Iterator[Consignment]:
-    """What waits of a message, split by destination and by when it is due."""
+def consignments(
+    envelope: Envelope, mode: Mode, places: Collection[int] | None = None
+) -> Iterator[Consignment]:
+    """What waits of a message, split by destination and by when it is due; of `places` alone."""
     groups: dict[tuple[Destination, float], list[int]] = {}
     for place, recipient in enumerate(envelope.recipients):
-        if recipient.state is State.WAITING:
+        if recipient.state is State.WAITING and (places is None or place in places):
             road = road_of(recipient, mode)
             domain = recipient.address.domain if road is Road.DIRECT else ""
             groups.setdefault((Destination(road, domain), recipient.next_at), []).append(place)
-    for (destination, due_at), places in groups.items():
-        yield Consignment(envelope, destination, tuple(places), due_at)
+    for (destination, due_at), group in groups.items():
+        yield Consignment(envelope, destination, tuple(group), due_at)

@@ -196,6 +196,7 @@ class House:
         spool: MemorySpool | None = None,
     ) -> None:
         self.now = START
+        self.has_smarthost = True
         self.peers = dict(peers or {})
         self.peers.setdefault("sender.test", Peer())
         self.peers.setdefault("relay.test", Peer())  # served by mx.relay.test, the smarthost
@@ -239,6 +240,7 @@ class House:
         return self.now
 
     def _courier_to(self, destination: Destination) -> Courier:
+        assert self.has_smarthost or destination.road is Road.DIRECT
         return Courier(
             destination,
             way=Way(

@@ -408,3 +408,24 @@ async def test_a_report_that_cannot_be_stored_is_tried_again() -> None:
 
     assert [report.id for report in house.letters_to("sender.test")] == ["m1r0"]
     assert house.queued() == []
+
+
+@story
+async def test_mail_that_waits_takes_the_road_of_the_new_terms() -> None:
+    house = House({"there.test": Peer()}, mode=Mode.SMARTHOST)
+    house.peers["relay.test"].is_reachable = False
+    await house.submit("bob@there.test")
+    await house.step()
+    await house.submit("carol@there.test")  # due, and not yet under way
+
+    house.settlement.terms = replace(house.settlement.terms, mode=Mode.DIRECT)
+    house.has_smarthost = False
+    house.dispatcher.reroute()
+    await house.step()
+    assert [str(letter.recipients[0]) for letter in house.letters_to("there.test")] == [
+        "carol@there.test"
+    ]
+    await house.advance(HOUR)
+
+    assert house.queued() == []
+    assert len(house.letters_to("there.test")) == 2
