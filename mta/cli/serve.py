@@ -33,6 +33,10 @@ except ImportError:  # not on every platform; mail goes all the same
 else:
     new_event_loop = uvloop.new_event_loop
 
+# Seconds in which a second signal is the first one: make, timeout and shells send it to a process
+# and to its whole group.
+SAME_SIGNAL = 0.5
+
 log = logging.getLogger("mta")
 
 
@@ -112,15 +116,21 @@ async def _trouble_at_close(spool: FileSpool) -> SpoolError | None:
 def _on_signals(
     server: Server, stop: asyncio.Event, arguments: argparse.Namespace, notifier: Notifier
 ) -> None:
+    loop = asyncio.get_running_loop()
+    told_at = 0.0
+
     def end() -> None:
+        nonlocal told_at
         if stop.is_set():
+            if loop.time() - told_at < SAME_SIGNAL:
+                return
             log.warning("stopped at once; what was under way is in the spool")
             os._exit(1)
         log.info("stopping: no new mail, deliveries under way may end (once more: stop at once)")
         notifier.say("STOPPING=1")
+        told_at = loop.time()
         stop.set()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(server, arguments, notifier))

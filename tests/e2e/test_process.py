@@ -5,10 +5,12 @@ import smtplib
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from mta.cli.serve import SAME_SIGNAL
 from mta.sandbox.internet import Internet
 from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
@@ -38,6 +40,37 @@ def test_what_is_under_way_arrives_before_it_ends(own: ServerProcess, internet: 
     assert status == 0
     assert [event["event"] for event in own.events][-1] == "settled"
     internet.mail_to("under-way@slowish.test", within=1)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(own: ServerProcess) -> None:
+    own.start()
+    send(own, "twice@slowish.test")
+    own.event(event="accepted")
+
+    own._running.terminate()
+    status = own.stop(within=40)
+
+    assert status == 0
+    assert [event["event"] for event in own.events][-1] == "settled"
+
+
+def test_a_second_signal_stops_it_at_once_and_loses_nothing(
+    own: ServerProcess, internet: Internet
+) -> None:
+    own.start()
+    send(own, "second@slow.test")
+    own.event(event="accepted")
+    own._running.terminate()
+    own.says("stopping")
+    time.sleep(2 * SAME_SIGNAL)  # nothing tells when a signal counts as another
+
+    status = own.stop()
+    own.start()
+
+    assert status == 1
+    own.says("stopped at once")
+    own.event(event="delivered", recipient="second@slow.test")
+    internet.mail_to("second@slow.test", within=5)
 
 
 def test_what_was_accepted_survives_a_crash(own: ServerProcess, internet: Internet) -> None:
