@@ -8,7 +8,8 @@ domain are one destination.
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from mta.model.value import value
 
 MAX_LOCAL = 64  # octets, RFC 5321 §4.5.3.1.1
 MAX_DOMAIN = 253  # RFC 5321 allows 255 octets; the DNS leaves room for 253 characters
@@ -25,7 +26,7 @@ class AddressError(ValueError):
     """The text is no mailbox; the message says what was expected and what was found."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Address:
     """A mailbox: `local` as it was written (with its quotes), `domain` in lower-case A-labels.
 

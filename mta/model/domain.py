@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from mta.model.value import value
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,7 @@ class Answer(Generic[T]):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Host:
     """One place to connect to: a host's name, one of its IP addresses, and the port."""
 
@@ -66,7 +68,7 @@ class TlsDemand:
     is_implicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TlsFacts:
     """The TLS that a connection has: as in ("TLSv1.3", "TLS_AES_256_GCM_SHA384", True)."""
 

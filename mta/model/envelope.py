@@ -1,17 +1,18 @@
 """A message on its way: what came in, who is to have it, and how far each has come."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import NewType
 
 from mta.model.address import Address
 from mta.model.outcome import Outcome
+from mta.model.value import value
 
 MessageId = NewType("MessageId", str)  # lower-case letters and digits: fit for a file's name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Client:
     """Who handed a message in, for its Received field and its events.
 
@@ -24,7 +25,7 @@ class Client:
     protocol: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """A message as it came by the door: CRLF text, judged by nobody yet.
 
@@ -45,7 +46,7 @@ class Road(StrEnum):
     SMARTHOST = "smarthost"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Destination:
     """Where mail is carried together: a recipients' domain, or the smarthost ("" is its domain)."""
 
@@ -65,7 +66,7 @@ class State(StrEnum):
     REPORTED = "reported"  # for good, and its sender has been told or is owed nothing
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recipient:
     """One recipient and what is known of it. `next_at` is in Unix seconds; it counts while WAITING.
 
@@ -84,10 +85,10 @@ class Recipient:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is owed any more, neither to the recipient nor to the sender."""
-        return self.state in (State.DELIVERED, State.REPORTED)
+        return self.state is State.DELIVERED or self.state is State.REPORTED
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Envelope:
     """A message that we answer for: everything but its content.
 
@@ -109,15 +110,13 @@ class Envelope:
 
     def with_recipients(self, changes: Mapping[int, Recipient]) -> "Envelope":
         """The same envelope, with the recipients at these places exchanged."""
-        return replace(
-            self,
-            recipients=tuple(
-                changes.get(place, recipient) for place, recipient in enumerate(self.recipients)
-            ),
-        )
+        recipients = list(self.recipients)
+        for place, recipient in changes.items():
+            recipients[place] = recipient
+        return replace(self, recipients=tuple(recipients))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Consignment:
     """The recipients of one message that wait for one destination, due at the same moment.
 
@@ -130,7 +129,7 @@ class Consignment:
     due_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Letter:
     """One SMTP transaction to be: one message for some of its recipients."""
 

@@ -1,12 +1,12 @@
 """What happened to a message, for operators: one schema for every event."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import MessageId, Road
 from mta.model.outcome import Reply, Stage
+from mta.model.value import value
 
 
 class Kind(StrEnum):
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     SETTLED = "settled"  # nothing is owed any more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """One thing that happened; what does not apply is None. `at` is in Unix seconds.
 

@@ -5,10 +5,10 @@ reply code become a verdict than in `judge`.
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mta.model.domain import Host, TlsFacts
+from mta.model.value import value
 
 
 class Stage(StrEnum):
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """An SMTP reply, from a peer or from us.
 
@@ -88,7 +88,7 @@ def parse_reply(code: int, text: str) -> Reply:
     return Reply(code, text[found.end() :].lstrip(), int(found[2]), int(found[3]))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What one attempt brought for one recipient.
 
