@@ -5,12 +5,15 @@ A thread does the writing, so that a slow reader of the stream never holds up ma
 
 import json
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from queue import SimpleQueue
 from typing import TextIO
+
+import orjson
 
 from mta.model.event import Event, Kind
 from mta.model.text import printable
@@ -19,6 +22,9 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 100_000  # events a stuck reader may leave waiting before further ones are dropped
 MAX_BATCH = 1_000  # events that are written at once
+GATHER = (
+    0.02  # seconds that the first event waits for others: waking a thread costs more than a line
+)
 
 
 class Format(StrEnum):
@@ -34,25 +40,24 @@ class StreamEventLog:
     def __init__(self, stream: TextIO, format: Format) -> None:
         self._stream = stream
         self._line: Callable[[Event], str] = _LINES[format]
-        self._waiting: queue.Queue[Event | None] = queue.Queue(MAX_WAITING)
+        self._waiting: SimpleQueue[Event | None] = SimpleQueue()
         self._lost = 0
+        self._is_closing = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="event log", daemon=True)
         self._writer.start()
 
     def emit(self, event: Event) -> None:
         """Write one event, soon."""
-        try:
-            self._waiting.put_nowait(event)
-        except queue.Full:
+        if self._waiting.qsize() < MAX_WAITING:
+            self._waiting.put(event)
+        else:
             self._lost += 1  # the reader is stuck; mail goes on
 
     def close(self, limit: float = 5.0) -> None:
         """Write what waits, within `limit` seconds."""
-        try:
-            self._waiting.put(None, timeout=limit / 2)
-        except queue.Full:
-            return
-        self._writer.join(limit / 2)
+        self._is_closing.set()
+        self._waiting.put(None)
+        self._writer.join(limit)
 
     def _write_all(self) -> None:
         is_broken, told = False, 0
@@ -72,11 +77,15 @@ class StreamEventLog:
 
     def _fit(self, text: str) -> str:
         """`text` with escapes for what the stream's encoding cannot say."""
+        if text.isascii():
+            return text
         encoding = self._stream.encoding or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def _batches(self) -> Iterator[list[Event]]:
         while (event := self._waiting.get()) is not None:
+            if self._waiting.qsize() < MAX_BATCH:
+                self._is_closing.wait(GATHER)
             batch = [event]
             while len(batch) < MAX_BATCH and not self._waiting.empty():
                 event = self._waiting.get()
@@ -89,7 +98,14 @@ class StreamEventLog:
 
 def as_json(event: Event) -> str:
     """One event as one line of ASCII JSON; what does not apply is left out."""
-    return json.dumps(as_mapping(event), separators=(",", ":"))
+    shown = as_mapping(event)
+    try:
+        line = orjson.dumps(shown)
+    except TypeError:  # a lone surrogate, which is no character to it
+        line = b"\x7f"
+    if line.isascii() and b"\x7f" not in line:
+        return line.decode("ascii")
+    return json.dumps(shown, separators=(",", ":"))  # with escapes for all that is not printable
 
 
 def as_mapping(event: Event) -> dict[str, object]:
@@ -152,7 +168,13 @@ def _details(event: Event) -> Iterator[str]:
 
 
 def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    second, micros = divmod(round(at * 1e6), 1_000_000)
+    return f"{_iso_of_second(second)}.{micros // 1000:03}+00:00"
+
+
+@lru_cache(maxsize=8)
+def _iso_of_second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 _LINES: dict[Format, Callable[[Event], str]] = {

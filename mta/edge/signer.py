@@ -16,7 +16,7 @@ import dkim
 from mta.model.trouble import SigningError
 
 from mta.rules.headers import fields
-from mta.rules.signing import SigningKey, fields_to_sign, keys_for, relaxed_body
+from mta.rules.signing import SigningKey, by_domain, fields_to_sign, keys_for, relaxed_body
 
 WIDTH = 74  # columns of a folded tag, which leaves room for what stands before it
 
@@ -32,7 +32,7 @@ class DkimSigner:
         executor: Executor | None = None,
     ) -> None:
         """`executor` does the work (None: the event loop's own)."""
-        self._keys = tuple(keys)
+        self._keys = by_domain(keys)
         self._clock = clock
         self._executor = executor
 

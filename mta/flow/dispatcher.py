@@ -46,6 +46,9 @@ class Room:
     linger: float = 0.0
 
 
+Waiter = asyncio.Future[Consignment | None]  # a trip without mail: it gets some, or None
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """One destination's mail that is due, and what is known of its reach."""
@@ -53,7 +56,7 @@ class Lane:
     destination: Destination
     ready: deque[Consignment] = field(default_factory=deque)
     trips: int = 0
-    lingering: "deque[asyncio.Future[Consignment | None]]" = field(default_factory=deque)
+    lingering: "list[Waiter]" = field(default_factory=list)
     is_in_line: bool = False
     breaker: Breaker = WHOLE
 
@@ -86,7 +89,7 @@ class Dispatcher:
         self._order = count()  # ties in the heap fall to who came first
         self._trips: set[asyncio.Task[None]] = set()
         self._on_the_road: set[asyncio.Task[Any]] = set()
-        self._lingering: deque[asyncio.Future[Consignment | None]] = deque()  # longest first
+        self._lingering: dict[Waiter, Lane] = {}  # longest first
         self._something_changed = asyncio.Event()
         self._is_stopping = False
 
@@ -136,8 +139,8 @@ class Dispatcher:
             lane.is_in_line = False
             if self._may_travel(lane):  # since it came into line, other trips went on
                 self._start_trip(lane)
-        if self._turns:
-            self._end_lingering(len(self._turns))
+        for waiter in list(self._lingering)[: len(self._turns)]:
+            self._end_lingering(waiter)  # its room is wanted
 
     async def stop(self, limit: float) -> None:
         """Start nothing more, and let what is under way end within `limit` seconds.
@@ -147,7 +150,8 @@ class Dispatcher:
         """
         self._is_stopping = True
         self._something_changed.set()
-        self._end_lingering(len(self._lingering))
+        for waiter in list(self._lingering):
+            self._end_lingering(waiter)
         if self._trips:
             await asyncio.wait(self._trips, timeout=limit)
         for trip in self._on_the_road:
@@ -164,9 +168,13 @@ class Dispatcher:
         return len(self._trips) == len(self._lingering) and not self._turns
 
     def _schedule(self, waiting: Iterable[Consignment]) -> None:
+        now = self._clock()
         for consignment in waiting:
-            heapq.heappush(self._later, (consignment.due_at, next(self._order), consignment))
-            self._something_changed.set()
+            if consignment.due_at <= now:
+                self._make_ready(consignment)
+            else:
+                heapq.heappush(self._later, (consignment.due_at, next(self._order), consignment))
+                self._something_changed.set()
 
     def _seconds_to_next(self) -> float | None:
         if not self._spool.is_writable:
@@ -175,11 +183,10 @@ class Dispatcher:
 
     def _make_ready(self, consignment: Consignment) -> None:
         lane = self._lane_to(consignment.destination)
-        while lane.lingering:
-            waiter = lane.lingering.popleft()
-            if not waiter.done():
-                waiter.set_result(consignment)
-                return
+        if lane.lingering and self._spool.is_writable:
+            # To the connection used last, so that those beyond the need come to their end.
+            self._end_lingering(lane.lingering[-1], consignment)
+            return
         lane.ready.append(consignment)
         self._give_turn(lane)
 
@@ -196,6 +203,7 @@ class Dispatcher:
         if not lane.is_in_line and self._may_travel(lane):
             lane.is_in_line = True
             self._turns.append(lane)
+            self._something_changed.set()
 
     def _may_travel(self, lane: Lane) -> bool:
         limit = 1 if lane.breaker.is_probing else self.room.per_destination
@@ -229,7 +237,8 @@ class Dispatcher:
 
     def _ended(self, trip: asyncio.Task[None]) -> None:
         self._trips.remove(trip)
-        self._something_changed.set()  # there is room for another
+        if self._turns:
+            self._something_changed.set()  # there is room for another
 
     def _next_of(self, lane: Lane, carried: int) -> Consignment | None:
         return lane.ready.popleft() if lane.ready and self._may_go_on(carried) else None
@@ -244,24 +253,22 @@ class Dispatcher:
         """Keep the connection a moment: more mail for the same place often follows soon."""
         if not self.room.linger:
             return None
-        waiter: asyncio.Future[Consignment | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: Waiter = loop.create_future()
         lane.lingering.append(waiter)
-        self._lingering.append(waiter)
+        self._lingering[waiter] = lane
+        timer = loop.call_later(self.room.linger, self._end_lingering, waiter)
         try:
-            async with asyncio.timeout(self.room.linger):
-                return await waiter
-        except TimeoutError:  # what came in the same moment must not be lost
-            return None if waiter.cancelled() else waiter.result()
+            return await waiter
         finally:
-            self._lingering.remove(waiter)
-            if waiter in lane.lingering:
-                lane.lingering.remove(waiter)
+            timer.cancel()
 
-    def _end_lingering(self, count: int) -> None:
-        """Give the room of so many idle connections to those that wait for it."""
-        idle = [waiter for waiter in self._lingering if not waiter.done()]
-        for waiter in idle[:count]:
-            waiter.set_result(None)
+    def _end_lingering(self, waiter: Waiter, consignment: Consignment | None = None) -> None:
+        """Wake the trip that waits: with mail, or to let go of its connection."""
+        lane = self._lingering.pop(waiter, None)
+        if lane is not None:
+            lane.lingering.remove(waiter)
+            waiter.set_result(consignment)
 
     async def _carry(self, lane: Lane, courier: Courier, consignment: Consignment) -> None:
         try:
@@ -281,7 +288,6 @@ class Dispatcher:
         plan = self._settlement.terms.plan
         lane.breaker = after_outcomes(lane.breaker, outcomes, plan, self._clock())
         self._give_turn(lane)  # a lane that is whole again has room for more trips
-        self._something_changed.set()
         return await self._settlement.settle(consignment, outcomes)
 
     async def _outcomes(self, courier: Courier, consignment: Consignment) -> Sequence[Outcome]:
@@ -293,7 +299,7 @@ class Dispatcher:
         letter = Letter(
             id=envelope.id,
             sender=envelope.sender,
-            recipients=tuple(envelope.recipients[place].address for place in consignment.places),
+            recipients=tuple([envelope.recipients[i].address for i in consignment.places]),
             content=content,
             is_8bit=envelope.is_8bit,
             needs_smtputf8=envelope.needs_smtputf8,

@@ -11,7 +11,7 @@ from mta.model.outcome import Reply
 from mta.model.trouble import SigningError, SpoolError
 
 from mta.rules.admission import objection_to_sender
-from mta.rules.headers import Passage, completed, header_of, objection_to_header
+from mta.rules.headers import Header, Passage, completed, objection_to_header, read_header
 from mta.rules.signing import author_domain
 
 from mta.flow.ports import Clock, EventLog, Signer, Spool
@@ -74,14 +74,15 @@ class Intake:
         The message is ours from the moment that `Spool.add` returns (RFC 5321 §4.2.5); only
         then is the reply a 250.
         """
-        objection = objection_to_header(submission.content)
+        header = read_header(submission.content)
+        objection = objection_to_header(header)
         if objection is not None:
             return self._refused(objection, submission.sender, submission.client)
         id = self._new_id()
         passage = Passage(id, self.house.hostname, submission.client, self._clock())
-        content = completed(submission.content, passage, submission.recipients)
+        content = completed(header, passage, submission.recipients)
         try:
-            await self._store(id, submission, content)
+            await self._store(id, submission, header, content)
         except SpoolError as error:
             log.error("%s: not stored: %s", id, error)
             return self._refused(
@@ -97,29 +98,34 @@ class Intake:
         Once this returns, the message is on disk and will be delivered or given up, whatever
         happens to us. Raises SpoolError.
         """
-        await self._store(id, submission, submission.content)
+        header = read_header(submission.content)
+        await self._store(id, submission, header, submission.content)
 
-    async def _store(self, id: MessageId, submission: Submission, content: bytes) -> None:
-        signed = await self._signed(id, content)
-        envelope = _envelope(id, submission, signed, self._clock())
+    async def _store(
+        self, id: MessageId, submission: Submission, header: Header, content: bytes
+    ) -> None:
+        """Sign and store `content`: what came with this `header`, completed. Raises SpoolError."""
+        signature, why_not = await self._signature(header, content)
+        signed = signature + content if signature else content
+        now = self._clock()
+        envelope = _envelope(id, submission, header, signed, now)
         if not await self._spool.add(envelope, signed):
             return
         self._events.emit(_accepted(envelope, submission.client))
+        if not signature:
+            self._events.emit(Event(kind=Kind.UNSIGNED, at=now, id=id, text=why_not))
         self._on_stored(envelope)
 
-    async def _signed(self, id: MessageId, content: bytes) -> bytes:
-        domain = author_domain(content, self._to_ascii)
-        signature = b""
-        why = "no author's domain in From"
-        if domain is not None:
-            why = f"no key for {domain}"
-            try:
-                signature = await self.signer.signature_fields(content, domain)
-            except SigningError as error:
-                why = str(error)
-        if not signature:
-            self._events.emit(Event(kind=Kind.UNSIGNED, at=self._clock(), id=id, text=why))
-        return signature + content
+    async def _signature(self, header: Header, content: bytes) -> tuple[bytes, str]:
+        """The fields that sign `content`; or none, and why not."""
+        domain = author_domain(header, self._to_ascii)
+        if domain is None:
+            return b"", "no author's domain in From"
+        try:
+            signature = await self.signer.signature_fields(content, domain)
+        except SigningError as error:
+            return b"", str(error)
+        return signature, f"no key for {domain}"
 
     def _refused(self, reply: Reply, sender: Address | None, client: Client) -> Reply:
         self._events.emit(
@@ -134,19 +140,26 @@ class Intake:
         return reply
 
 
-def _envelope(id: MessageId, submission: Submission, content: bytes, now: float) -> Envelope:
+def _envelope(
+    id: MessageId, submission: Submission, header: Header, content: bytes, now: float
+) -> Envelope:
     unique = dict.fromkeys(submission.recipients)  # named twice, delivered once
-    addresses = [*unique, *([submission.sender] if submission.sender else [])]
     return Envelope(
         id=id,
         sender=submission.sender,
-        recipients=tuple(Recipient(address, next_at=now) for address in unique),
+        recipients=tuple([Recipient(address, next_at=now) for address in unique]),
         accepted_at=now,
         size=len(content),
         is_8bit=not content.isascii(),
-        needs_smtputf8=submission.is_smtputf8
-        and not (all(a.is_ascii for a in addresses) and header_of(content).isascii()),
+        needs_smtputf8=submission.is_smtputf8 and not _is_ascii(submission, header),
     )
+
+
+def _is_ascii(submission: Submission, header: Header) -> bool:
+    """Whether a server without SMTPUTF8 can be given it, whatever is in its body."""
+    sender = (submission.sender,) if submission.sender else ()
+    addresses = (*sender, *submission.recipients)
+    return all(a.is_ascii for a in addresses) and header.content[: header.end].isascii()
 
 
 def _accepted(envelope: Envelope, client: Client) -> Event:

@@ -119,8 +119,10 @@ class Settlement:
             log.error("%s: the result of an attempt is not on disk: %s", id, error)
         for step in steps.values():
             self._say_step(consignment.envelope, step)
-        again = consignment.envelope.with_recipients(changes)
         await self._finish(id)
+        if all(recipient.state is not State.WAITING for recipient in changes.values()):
+            return []
+        again = consignment.envelope.with_recipients(changes)
         return list(consignments(again, self.terms.mode, changes))
 
     async def _finish(self, id: MessageId) -> None:
@@ -182,10 +184,12 @@ class Settlement:
     def _say_step(self, envelope: Envelope, step: Step) -> None:
         recipient, outcome = step.recipient, step.recipient.last
         assert outcome is not None, "a step follows an outcome"
-        kind = Kind.REROUTED if step.rerouted else _KINDS[recipient.state]
+        now = self._clock()
         self._events.emit(
-            replace(
-                self._event(kind, envelope),
+            Event(
+                kind=Kind.REROUTED if step.rerouted else _KINDS[recipient.state],
+                at=now,
+                id=envelope.id,
                 recipient=recipient.address,
                 road=recipient.road,
                 stage=outcome.stage,
@@ -194,6 +198,7 @@ class Settlement:
                 reply=outcome.reply,
                 attempts=recipient.attempts,
                 next_at=recipient.next_at if recipient.state is State.WAITING else None,
+                seconds=now - envelope.accepted_at,
                 text=step.rerouted,
             )
         )
@@ -215,13 +220,14 @@ def _to_report(envelope: Envelope, now: float) -> list[int]:
 
     So recipients that fail together are reported together, whatever their domains.
     """
-    if any(
-        recipient.state is State.WAITING and now - TOGETHER < recipient.next_at <= now
-        for recipient in envelope.recipients
-    ):
-        return []
-    return [
+    failed = [
         place
         for place, recipient in enumerate(envelope.recipients)
         if recipient.state is State.FAILED
     ]
+    if failed and any(
+        recipient.state is State.WAITING and now - TOGETHER < recipient.next_at <= now
+        for recipient in envelope.recipients
+    ):
+        return []
+    return failed

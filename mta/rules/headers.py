@@ -5,13 +5,15 @@ Works on the bytes as they came: what is not named here leaves as it arrived.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from mta.model.address import Address
 from mta.model.envelope import Client, MessageId
 from mta.model.outcome import Reply
+from mta.model.value import value
 
 MAX_RECEIVED = 50  # hops after which a message is in a loop, RFC 5321 §6.3
 MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
@@ -23,8 +25,7 @@ _PRIVATE_FIELDS = {b"bcc", b"resent-bcc"}
 _HELO = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,60}\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """Where a header field stands in the content: `content[start:end]`, with its last CRLF."""
 
     name: bytes  # in lower case
@@ -32,7 +33,20 @@ class Field:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
+class Header:
+    """A message and the fields of its header in their order: looked for once, by `read_header`."""
+
+    content: bytes
+    fields: tuple[Field, ...]
+
+    @property
+    def end(self) -> int:
+        """Where the fields end: at the blank line, if all is well."""
+        return self.fields[-1].end if self.fields else 0
+
+
+@value
 class Passage:
     """One hop of a message: what its Received field says. `at` is in Unix seconds."""
 
@@ -50,28 +64,40 @@ def fields(content: bytes) -> Iterator[Field]:
         yield Field(found[1].lower(), found.start(), position)
 
 
-def objection_to_header(content: bytes) -> Reply | None:
-    """Why a message may not pass for its header's sake."""
-    hops = 0
+def read_header(content: bytes) -> Header:
+    """Find the fields of a message. Of a header that is too long, not many more than may be."""
+    found = []
     for field in fields(content):
+        found.append(field)
         if field.end > MAX_HEADER:
-            return Reply(554, f"The header has more than {MAX_HEADER} octets", 6, 0)
-        hops += field.name == b"received"
+            break
+    return Header(content, tuple(found))
+
+
+def objection_to_header(header: Header) -> Reply | None:
+    """Why a message may not pass for its header's sake."""
+    if header.end > MAX_HEADER:
+        return Reply(554, f"The header has more than {MAX_HEADER} octets", 6, 0)
+    if len(header.fields) <= MAX_RECEIVED:
+        return None
+    hops = sum(field.name == b"received" for field in header.fields)
     if hops > MAX_RECEIVED:
         return Reply(554, f"Mail loop: {hops} Received fields, at most {MAX_RECEIVED} pass", 4, 6)
     return None
 
 
-def completed(content: bytes, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
+def completed(header: Header, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
     """The message with our Received field, a Date and a Message-ID, and without its Bcc."""
-    found = list(fields(content))
-    names = {field.name for field in found}
+    names = {field.name for field in header.fields}
     parts = [_received(passage, recipients)]
     if b"date" not in names:
         parts.append(f"Date: {_date(passage.at)}\r\n".encode())
     if b"message-id" not in names:
         parts.append(f"Message-ID: <{passage.id}@{passage.hostname}>\r\n".encode())
-    parts += _header_and_body(content, found)
+    if names.isdisjoint(_PRIVATE_FIELDS) and _is_followed_by_body(header):
+        parts.append(header.content)
+    else:
+        parts += _header_and_body(header)
     return b"".join(parts)
 
 
@@ -83,19 +109,24 @@ def header_of(content: bytes) -> bytes:
     return content[:end]
 
 
-def _header_and_body(content: bytes, found: list[Field]) -> Iterator[bytes]:
+def _is_followed_by_body(header: Header) -> bool:
+    content, end = header.content, header.end
+    return content.startswith(b"\r\n", end) or end == len(content)
+
+
+def _header_and_body(header: Header) -> Iterator[bytes]:
+    content = header.content
     kept_from = 0
-    for field in found:
+    for field in header.fields:
         if field.name in _PRIVATE_FIELDS:
             yield content[kept_from : field.start]
             kept_from = field.end
-    header_end = found[-1].end if found else 0
-    if content.startswith(b"\r\n", header_end) or header_end == len(content):
+    if _is_followed_by_body(header):
         yield content[kept_from:]
         return
-    yield content[kept_from:header_end]
+    yield content[kept_from : header.end]
     yield b"\r\n"  # the header ended at a line that is no field: what follows is the body
-    yield content[header_end:]
+    yield content[header.end :]
 
 
 def _received(passage: Passage, recipients: tuple[Address, ...]) -> bytes:
@@ -117,4 +148,9 @@ def _literal(address: str) -> str:
 
 
 def _date(at: float) -> str:
+    return _date_of_second(int(at))
+
+
+@lru_cache(maxsize=8)  # to format it anew costs as much as to look for all fields of a header
+def _date_of_second(at: int) -> str:
     return format_datetime(datetime.fromtimestamp(at, UTC))

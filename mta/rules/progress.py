@@ -1,11 +1,12 @@
 """How an attempt's outcome moves a recipient on: the state machine of delivery."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
 from mta.model.outcome import Outcome, Verdict
+from mta.model.value import value
 
 from mta.rules.fallback import Reason, reason_to_fall_back
 from mta.rules.retry import RetryPlan, next_attempt
@@ -19,7 +20,7 @@ class Mode(StrEnum):
     FALLBACK = "fallback"  # direct first, then the smarthost
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """A recipient after an attempt, and the reason where it changed its road."""
 
@@ -39,15 +40,17 @@ def after_attempt(
     chance: float,
 ) -> Step:
     """Where a recipient stands after `outcome` on `road`."""
-    tried = replace(
-        recipient,
-        attempts=recipient.attempts + 1,
-        road=road,
-        may_have_arrived=recipient.may_have_arrived or outcome.may_have_arrived,
-        last=outcome,
+    tried = Recipient(
+        recipient.address,
+        State.DELIVERED if outcome.verdict is Verdict.DELIVERED else State.WAITING,
+        recipient.attempts + 1,
+        recipient.next_at,
+        road,
+        recipient.may_have_arrived or outcome.may_have_arrived,
+        outcome,
     )
-    if outcome.verdict is Verdict.DELIVERED:
-        return Step(replace(tried, state=State.DELIVERED))
+    if tried.state is State.DELIVERED:
+        return Step(tried)
     rerouted = _rerouted(tried, outcome, mode, now)
     if rerouted is not None:
         return rerouted
@@ -111,11 +114,11 @@ def consignments(
     envelope: Envelope, mode: Mode, places: Collection[int] | None = None
 ) -> Iterator[Consignment]:
     """What waits of a message, split by destination and by when it is due; of `places` alone."""
-    groups: dict[tuple[Destination, float], list[int]] = {}
+    groups: dict[tuple[Road, str, float], list[int]] = {}
     for place, recipient in enumerate(envelope.recipients):
         if recipient.state is State.WAITING and (places is None or place in places):
             road = road_of(recipient, mode)
             domain = recipient.address.domain if road is Road.DIRECT else ""
-            groups.setdefault((Destination(road, domain), recipient.next_at), []).append(place)
-    for (destination, due_at), group in groups.items():
-        yield Consignment(envelope, destination, tuple(group), due_at)
+            groups.setdefault((road, domain, recipient.next_at), []).append(place)
+    for (road, domain, due_at), group in groups.items():
+        yield Consignment(envelope, Destination(road, domain), tuple(group), due_at)

@@ -1,12 +1,12 @@
 """Whose key signs a message, which fields it covers, and the form that is hashed (RFC 6376)."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mta.model.address import AddressError, parse_domain, refuse_unicode
 
-from mta.rules.headers import fields
+from mta.rules.headers import Header
 
 MAX_FROM = 16 * 1024  # octets of a From field that are looked at
 MAX_INSTANCES = 50  # fields of one name that are signed
@@ -50,6 +50,9 @@ SIGNED = (
 
 _MARK = re.compile(r"\\.|.", re.DOTALL)
 _PIECE = re.compile(r"<[^<>]*>|\[[^\]]*\]|[^<>\[\],;:]+|.", re.DOTALL)
+# A mailbox as nearly all are: nothing to be unquoted, no comment, no list.
+_WORDS = r"[^\"(),:;<>@\[\]\\]"
+_PLAIN = re.compile(rf"(?:{_WORDS}*<({_WORDS}+@[A-Za-z0-9.-]+)>|({_WORDS}+@[A-Za-z0-9.-]+))\s*")
 _BLANKS = re.compile(rb"[\t ]+")
 _NOT_RELAXED = re.compile(rb"\t| [ \r]")
 
@@ -67,17 +70,27 @@ class SigningKey:
     sign: Callable[[bytes], bytes]
 
 
-def keys_for(domain: str, keys: Sequence[SigningKey]) -> tuple[SigningKey, ...]:
+Keys = Mapping[str, tuple[SigningKey, ...]]  # by their domain
+
+
+def by_domain(keys: Iterable[SigningKey]) -> Keys:
+    """The keys of each domain, in their order."""
+    found: dict[str, tuple[SigningKey, ...]] = {}
+    for key in keys:
+        found[key.domain] = (*found.get(key.domain, ()), key)
+    return found
+
+
+def keys_for(domain: str, keys: Keys) -> tuple[SigningKey, ...]:
     """The keys that sign for an author at `domain`: its own, or else its nearest parent's.
 
     A parent of one label is no domain that anybody has: it is not asked.
     """
-    labels = domain.split(".")
-    parents = [".".join(labels[start:]) for start in range(1, len(labels) - 1)]
-    for candidate in (domain, *parents):
-        found = tuple(key for key in keys if key.domain == candidate)
-        if found:
-            return found
+    candidate = domain if keys else ""
+    while candidate:
+        if candidate in keys and ("." in candidate or candidate == domain):
+            return keys[candidate]
+        candidate = candidate.partition(".")[2]
     return ()
 
 
@@ -105,20 +118,21 @@ def relaxed_body(body: bytes) -> bytes:
     return body[:end] + b"\r\n" if end > 0 else b""
 
 
-def author_domain(content: bytes, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
+def author_domain(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
     """The domain of the first mailbox in From, in lower-case A-labels; None where there is none.
 
     `to_ascii` is that of `parse_domain`. Address literals have no domain.
     """
-    for field in fields(content):
-        if field.name == b"from":
-            value = content[field.start : min(field.end, field.start + MAX_FROM)].partition(b":")[2]
-            return _first_domain(value.decode("utf-8", "replace"), to_ascii)
+    for name, start, end in header.fields:
+        if name == b"from":
+            field = header.content[start : min(end, start + MAX_FROM)]
+            return _first_domain(field.partition(b":")[2].decode("utf-8", "replace"), to_ascii)
     return None
 
 
 def _first_domain(text: str, to_ascii: Callable[[str], str]) -> str | None:
-    for mailbox in _mailboxes(_without_comments(text)):
+    plain = _PLAIN.fullmatch(text)
+    for mailbox in (plain[1] or plain[2],) if plain else _mailboxes(_without_comments(text)):
         _, at, domain = "".join(mailbox.split()).rpartition("@")
         if not at or domain.startswith("["):
             return None

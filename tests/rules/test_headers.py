@@ -18,6 +18,7 @@ from mta.rules.headers import (
     fields,
     header_of,
     objection_to_header,
+    read_header,
 )
 
 NOW = 1_700_000_000.0
@@ -40,7 +41,7 @@ def passage(address: str = "192.0.2.7", helo: str = "app.here.test") -> Passage:
 
 
 def through(content: bytes, *recipients: Address, by: Passage | None = None) -> bytes:
-    return completed(content, by or passage(), recipients or (BOB,))
+    return completed(read_header(content), by or passage(), recipients or (BOB,))
 
 
 def left_of(content: bytes) -> bytes:
@@ -292,7 +293,7 @@ def test_an_empty_message_becomes_one_of_fields_alone() -> None:
 def test_a_message_in_a_loop_or_with_an_endless_header_is_refused(
     content: bytes, status: str | None
 ) -> None:
-    objection = objection_to_header(content)
+    objection = objection_to_header(read_header(content))
 
     assert (objection and objection.status) == status
     assert objection is None or objection.code == 554

@@ -5,10 +5,13 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mta.rules import signing
+from mta.rules.headers import read_header
 from mta.rules.signing import (
     MAX_INSTANCES,
     SigningKey,
     author_domain,
+    by_domain,
     fields_to_sign,
     keys_for,
     relaxed_body,
@@ -60,25 +63,28 @@ def names(keys: Sequence[SigningKey]) -> list[tuple[str, str]]:
 def test_the_author_s_domain_is_that_of_the_first_mailbox_in_from(
     field: str, domain: str | None
 ) -> None:
-    assert author_domain(field.encode("latin-1") + b"\r\n\r\nbody\r\n") == domain
+    assert author_domain(read_header(field.encode("latin-1") + b"\r\n\r\nbody\r\n")) == domain
 
 
 def test_an_author_s_domain_in_unicode_needs_somebody_who_knows_idna() -> None:
     content = "From: ann@münchen.example\r\n\r\n".encode()
 
-    assert author_domain(content) is None
-    assert author_domain(content, lambda _: "xn--mnchen-3ya.example") == "xn--mnchen-3ya.example"
+    assert author_domain(read_header(content)) is None
+    assert (
+        author_domain(read_header(content), lambda _: "xn--mnchen-3ya.example")
+        == "xn--mnchen-3ya.example"
+    )
 
 
 @given(st.binary())
 def test_no_from_field_makes_an_exception(noise: bytes) -> None:
-    author_domain(b"From: " + noise)
+    author_domain(read_header(b"From: " + noise))
 
 
 def test_a_domain_s_own_keys_sign_before_its_parent_s() -> None:
     keys = [key("example.com"), key("news.example.com", "a"), key("news.example.com", "b")]
 
-    assert names(keys_for("news.example.com", keys)) == [
+    assert names(keys_for("news.example.com", by_domain(keys))) == [
         ("a", "news.example.com"),
         ("b", "news.example.com"),
     ]
@@ -87,16 +93,16 @@ def test_a_domain_s_own_keys_sign_before_its_parent_s() -> None:
 def test_the_nearest_parent_signs_for_a_domain_without_a_key() -> None:
     keys = [key("example.com"), key("b.example.com")]
 
-    assert names(keys_for("a.b.example.com", keys)) == [("s1", "b.example.com")]
+    assert names(keys_for("a.b.example.com", by_domain(keys))) == [("s1", "b.example.com")]
 
 
 @pytest.mark.parametrize("domain", ["other.test", "notexample.com", "example.com.test", "com"])
 def test_nobody_signs_for_a_stranger(domain: str) -> None:
-    assert keys_for(domain, [key("example.com")]) == ()
+    assert keys_for(domain, by_domain([key("example.com")])) == ()
 
 
 def test_a_top_level_domain_signs_for_nobody_below_it() -> None:
-    assert keys_for("example.com", [key("com")]) == ()
+    assert keys_for("example.com", by_domain([key("com")])) == ()
 
 
 def test_what_must_not_be_added_is_signed_once_more_than_it_is_there() -> None:
@@ -131,3 +137,12 @@ def test_a_body_is_relaxed_as_it_goes_on_the_wire(body: bytes, relaxed: bytes) -
 
 def test_a_megabyte_of_blanks_is_relaxed_at_once() -> None:
     assert relaxed_body(b" " * 1_000_000 + b"x\r\n") == b" x\r\n"
+
+
+@given(st.text(alphabet='ab.@<>"(),:;[]\\ \t\r\n', max_size=40))
+def test_a_plain_mailbox_is_read_as_the_full_reader_would(text: str) -> None:
+    plain = signing._PLAIN.fullmatch(text)
+
+    if plain is not None:
+        full = signing._mailboxes(signing._without_comments(text))
+        assert next(full).split() == (plain[1] or plain[2]).split()
