@@ -11,8 +11,9 @@ from mta.model.trouble import SpoolError
 from mta.flow.courier import Courier
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
-from mta.flow.ports import EventLog
+from mta.flow.ports import EventLog, SlotKeeper
 from mta.flow.settlement import Settlement
+from mta.flow.slots import Slots
 
 from mta.edge.idn import to_ascii
 from mta.edge.spool.files import FileSpool
@@ -39,10 +40,21 @@ def new_id() -> MessageId:
 class Server:
     """A running server: one spool, a way in, a way out."""
 
-    def __init__(self, settings: Settings, *, spool: FileSpool, events: EventLog) -> None:
-        """Wire everything; nothing runs yet. Raises what `fittings_for` raises."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        spool: FileSpool,
+        events: EventLog,
+        slots: SlotKeeper | None = None,
+    ) -> None:
+        """Wire everything; nothing runs yet. Raises what `fittings_for` raises.
+
+        `slots` is whoever grants connections to several processes; None: this is the only one.
+        """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
+        self._own_slots = Slots(fittings.room)
         self._spool = spool
         self._intake = Intake(
             house=fittings.house,
@@ -64,11 +76,13 @@ class Server:
         )
         self._dispatcher = Dispatcher(
             room=fittings.room,
+            slots=slots or self._own_slots,
             spool=spool,
             settlement=self._settlement,
             courier_to=self._courier_to,
             clock=time.time,
         )
+        (slots or self._own_slots).join(self._dispatcher)
         self._door = SubmissionServer(
             listeners=listeners_of(settings),
             door=self._intake,
@@ -106,7 +120,7 @@ class Server:
         self._fittings = fittings = fittings_for(settings)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._settlement.terms = fittings.terms
-        self._dispatcher.room = fittings.room
+        self._dispatcher.room = self._own_slots.room = fittings.room
         self._dispatcher.reroute()
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)

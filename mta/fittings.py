@@ -19,10 +19,10 @@ from mta.rules.signing import SigningKey
 from mta.rules.tls import demand_for
 
 from mta.flow.courier import Way
-from mta.flow.dispatcher import Room
 from mta.flow.intake import House
 from mta.flow.ports import Lookup, Signer
 from mta.flow.settlement import Terms
+from mta.flow.slots import Room
 
 from mta.edge.certificates import ensure_self_signed
 from mta.edge.lookup import DnsLookup

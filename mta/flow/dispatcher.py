@@ -2,7 +2,8 @@
 
 Each destination has a lane. Mail that is due waits in its lane, mail for later in one heap.
 `start_due` is one deterministic step; `run` is that step for ever. A trip is one task that
-carries a lane's mail over one connection while there is any.
+carries a lane's mail over one connection while there is any; it needs a slot, which is granted
+to all processes from one place.
 """
 
 import asyncio
@@ -22,28 +23,15 @@ from mta.rules.breaker import WHOLE, Breaker, after_outcomes
 from mta.rules.progress import consignments
 
 from mta.flow.courier import Courier
-from mta.flow.ports import Clock, Spool
+from mta.flow.ports import Clock, SlotKeeper, Spool
 from mta.flow.settlement import Settlement
+from mta.flow.slots import Room
 
 log = logging.getLogger(__name__)
 
 MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
 NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much may be under way at once: connections in all, and to one destination.
-
-    `linger` is how long a connection is kept for more mail, in seconds, while nobody else
-    needs its room.
-    """
-
-    concurrency: int
-    per_destination: int
-    messages_per_connection: int
-    linger: float = 0.0
 
 
 Waiter = asyncio.Future[Consignment | None]  # a trip without mail: it gets some, or None
@@ -57,13 +45,14 @@ class Lane:
     ready: deque[Consignment] = field(default_factory=deque)
     trips: int = 0
     lingering: "list[Waiter]" = field(default_factory=list)
-    is_in_line: bool = False
+    owed: int = 0  # trips that are to end although there is mail: their slots are wanted back
+    is_in_line: bool = False  # for a slot
     breaker: Breaker = WHOLE
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is due or under way here."""
-        return not self.ready and not self.trips
+        return not (self.ready or self.trips or self.is_in_line)
 
 
 class Dispatcher:
@@ -73,18 +62,21 @@ class Dispatcher:
         self,
         *,
         room: Room,
+        slots: SlotKeeper,
         spool: Spool,
         settlement: Settlement,
         courier_to: Callable[[Destination], Courier],
         clock: Clock,
     ) -> None:
         self.room = room
+        self._slots = slots
         self._spool = spool
         self._settlement = settlement
         self._courier_to = courier_to
         self._clock = clock
         self._lanes: dict[Destination, Lane] = {}
         self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
+        self._shortage = 0  # how many wait for a slot, here or in other processes
         self._later: list[tuple[float, int, Consignment]] = []
         self._order = count()  # ties in the heap fall to who came first
         self._trips: set[asyncio.Task[None]] = set()
@@ -134,13 +126,33 @@ class Dispatcher:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._make_ready(heapq.heappop(self._later)[2])
-        while self._turns and len(self._trips) < self.room.concurrency:
-            lane = self._turns.popleft()
-            lane.is_in_line = False
-            if self._may_travel(lane):  # since it came into line, other trips went on
-                self._start_trip(lane)
-        for waiter in list(self._lingering)[: len(self._turns)]:
-            self._end_lingering(waiter)  # its room is wanted
+        while self._turns:
+            self._slots.ask(self, self._turns.popleft().destination)
+        self._slots.grant()
+
+    def granted(self, destination: Destination) -> None:
+        """Start a trip with a slot that was asked for, or give it back."""
+        lane = self._lane_to(destination)
+        lane.is_in_line = False
+        if self._may_travel(lane) and self._spool.is_writable and not self._is_stopping:
+            self._start_trip(lane)
+        else:  # since it was asked for, other trips went on
+            self._slots.give_back(self, destination)
+            self._give_turn(lane)
+
+    def wanted_back(self, destination: Destination) -> None:
+        """End one trip there, for others have fewer: an idle one at once, or else the next."""
+        lane = self._lane_to(destination)
+        if lane.lingering:
+            self._end_lingering(lane.lingering[0])
+        elif lane.owed < lane.trips:
+            lane.owed += 1
+
+    def shortage_is(self, count: int) -> None:
+        """Give room to so many that wait for it: connections that wait for mail are closed."""
+        self._shortage = count
+        for waiter in list(self._lingering)[:count]:
+            self._end_lingering(waiter)
 
     async def stop(self, limit: float) -> None:
         """Start nothing more, and let what is under way end within `limit` seconds.
@@ -206,8 +218,7 @@ class Dispatcher:
             self._something_changed.set()
 
     def _may_travel(self, lane: Lane) -> bool:
-        limit = 1 if lane.breaker.is_probing else self.room.per_destination
-        return bool(lane.ready) and lane.trips < limit
+        return bool(lane.ready) and not (lane.breaker.is_probing and lane.trips)
 
     def _start_trip(self, lane: Lane) -> None:
         lane.trips += 1
@@ -216,7 +227,7 @@ class Dispatcher:
             self._trip(lane, courier, lane.ready.popleft()), name=f"trip to {lane.destination}"
         )
         self._trips.add(trip)
-        trip.add_done_callback(self._ended)
+        trip.add_done_callback(self._trips.discard)
         self._give_turn(lane)
 
     async def _trip(self, lane: Lane, courier: Courier, first: Consignment) -> None:
@@ -227,27 +238,29 @@ class Dispatcher:
             while consignment is not None:
                 await self._carry(lane, courier, consignment)
                 carried += 1
-                consignment = self._next_of(lane, carried)
-                if consignment is None and courier.is_connected and self._may_go_on(carried):
-                    consignment = await self._linger(lane)
+                consignment = await self._following(lane, courier, carried)
         finally:
-            lane.trips -= 1
-            self._give_turn(lane)
             await courier.close()
+            self._end_trip(lane)
 
-    def _ended(self, trip: asyncio.Task[None]) -> None:
-        self._trips.remove(trip)
-        if self._turns:
-            self._something_changed.set()  # there is room for another
+    def _end_trip(self, lane: Lane) -> None:
+        lane.trips -= 1
+        lane.owed = min(lane.owed, lane.trips)
+        self._slots.give_back(self, lane.destination)
+        self._give_turn(lane)
+        self._something_changed.set()  # there is room for another
 
-    def _next_of(self, lane: Lane, carried: int) -> Consignment | None:
-        return lane.ready.popleft() if lane.ready and self._may_go_on(carried) else None
-
-    def _may_go_on(self, carried: int) -> bool:
-        """Whether a trip that has carried so many messages may carry another."""
-        others_wait = self._turns and len(self._trips) >= self.room.concurrency
+    async def _following(self, lane: Lane, courier: Courier, carried: int) -> Consignment | None:
+        """The next message for the connection of a trip that has carried so many; or none."""
+        if lane.owed:
+            lane.owed -= 1
+            return None
         is_full = carried >= self.room.messages_per_connection
-        return not (self._is_stopping or others_wait or is_full) and self._spool.is_writable
+        if is_full or self._shortage or self._is_stopping or not self._spool.is_writable:
+            return None
+        if lane.ready:
+            return lane.ready.popleft()
+        return await self._linger(lane) if courier.is_connected else None
 
     async def _linger(self, lane: Lane) -> Consignment | None:
         """Keep the connection a moment: more mail for the same place often follows soon."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
-from mta.model.envelope import Envelope, Letter, MessageId, Recipient
+from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient
 from mta.model.event import Event
 from mta.model.outcome import Outcome
 
@@ -120,6 +120,35 @@ class Connector(Protocol):
         is one too: going on in clear is the caller's decision. Never raises for anything that
         the peer does.
         """
+
+
+class SlotHolder(Protocol):
+    """Who connects: it asks for a slot before, and gives it back after."""
+
+    def granted(self, destination: Destination) -> None:
+        """A slot that was asked for: use it, or give it back."""
+
+    def wanted_back(self, destination: Destination) -> None:
+        """Others have fewer connections there: give one back after the message under way."""
+
+    def shortage_is(self, count: int) -> None:
+        """So many wait for room: let go of idle connections, and of others after each message."""
+
+
+class SlotKeeper(Protocol):
+    """Grants connections, so that the limits hold for all processes together."""
+
+    def join(self, holder: SlotHolder) -> None:
+        """Another one may ask from now on."""
+
+    def ask(self, holder: SlotHolder, destination: Destination) -> None:
+        """Stand in line for one connection; it comes by `SlotHolder.granted`."""
+
+    def give_back(self, holder: SlotHolder, destination: Destination) -> None:
+        """A connection that was granted is closed, or not wanted."""
+
+    def grant(self) -> None:
+        """Grant what there is room for."""
 
 
 class EventLog(Protocol):

@@ -25,11 +25,12 @@ from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
 
 from mta.flow.courier import Courier, Way
-from mta.flow.dispatcher import Dispatcher, Room
+from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
 from mta.flow.ports import Connector, EventLog, Lookup, Session, Signer
 from mta.flow.settlement import Settlement, Terms
+from mta.flow.slots import Room, Slots
 
 from tests.flow.memory_spool import MemorySpool
 
@@ -221,13 +222,17 @@ class House:
             clock=self.clock,
             chance=lambda: 0.5,
         )
+        room = room or Room(concurrency=100, per_destination=10, messages_per_connection=100)
+        self.slots = Slots(room)
         self.dispatcher = Dispatcher(
-            room=room or Room(concurrency=100, per_destination=10, messages_per_connection=100),
+            room=room,
+            slots=self.slots,
             spool=self.spool,
             settlement=self.settlement,
             courier_to=self._courier_to,
             clock=self.clock,
         )
+        self.slots.join(self.dispatcher)
         ports: tuple[Lookup, Connector, Signer, EventLog] = (
             self.world,
             self.world,

@@ -10,7 +10,7 @@ from mta.model.event import Kind
 from mta.rules.progress import Mode
 
 from mta.flow import dispatcher
-from mta.flow.dispatcher import Room
+from mta.flow.slots import Room
 
 from tests.flow.house import DAY, HOUR, MINUTE, House, Peer, story
 

@@ -1,0 +1,155 @@
+"""Connections for several processes: never more than the limits, fairly shared, none lost."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mta.model.envelope import Destination, Road
+
+from mta.flow.ports import SlotHolder
+from mta.flow.slots import Room, Slots
+
+THERE, ELSE = (Destination(Road.DIRECT, domain) for domain in ("there.test", "else.test"))
+
+
+class Process:
+    """A holder that keeps what it gets, and gives back one where that is asked for."""
+
+    def __init__(self, slots: Slots, *, is_willing: bool = False) -> None:
+        self.held: Counter[Destination] = Counter()
+        self.asked_back: list[Destination] = []
+        self.shortage = 0
+        self._slots = slots
+        self._is_willing = is_willing
+        holder: SlotHolder = self
+        slots.join(holder)
+
+    def granted(self, destination: Destination) -> None:
+        self.held[destination] += 1
+
+    def wanted_back(self, destination: Destination) -> None:
+        self.asked_back.append(destination)
+        if self._is_willing:
+            self.give_back(destination)
+
+    def shortage_is(self, count: int) -> None:
+        self.shortage = count
+
+    def ask(self, destination: Destination, times: int = 1) -> None:
+        for _ in range(times):
+            self._slots.ask(self, destination)
+        self._slots.grant()
+
+    def give_back(self, destination: Destination) -> None:
+        self.held[destination] -= 1
+        self._slots.give_back(self, destination)
+        self._slots.grant()
+
+
+def room(concurrency: int, per_destination: int) -> Slots:
+    return Slots(Room(concurrency, per_destination, messages_per_connection=100))
+
+
+def test_a_destination_s_limit_counts_for_all_processes_together() -> None:
+    slots = room(100, 3)
+    one, two = Process(slots), Process(slots)
+
+    one.ask(THERE, 2)
+    two.ask(THERE, 2)
+    assert (one.held[THERE], two.held[THERE]) == (2, 1)
+    one.give_back(THERE)
+
+    assert (one.held[THERE], two.held[THERE]) == (1, 2)
+
+
+def test_a_full_destination_is_in_nobody_s_way() -> None:
+    slots = room(10, 1)
+    process = Process(slots)
+
+    process.ask(THERE, 3)
+    process.ask(ELSE)
+
+    assert process.held == {THERE: 1, ELSE: 1}
+    assert process.shortage == 0
+
+
+def test_who_asked_first_goes_first_and_all_hear_how_many_wait() -> None:
+    slots = room(1, 2)
+    one, two, three = Process(slots), Process(slots), Process(slots)
+
+    one.ask(THERE)
+    two.ask(ELSE)
+    three.ask(ELSE)
+    assert [process.shortage for process in (one, two, three)] == [2, 2, 2]
+    one.give_back(THERE)
+
+    assert (two.held[ELSE], three.held[ELSE]) == (1, 0)
+    assert one.shortage == 1
+
+
+def test_who_holds_most_of_a_full_destination_is_asked_for_one_that_others_lack() -> None:
+    slots = room(100, 4)
+    rich, poor = Process(slots, is_willing=True), Process(slots)
+    rich.ask(THERE, 4)
+
+    poor.ask(THERE)
+    poor.ask(THERE)
+    poor.ask(THERE)
+
+    assert (rich.held[THERE], poor.held[THERE]) == (2, 2)
+    assert rich.asked_back == [THERE, THERE]
+
+
+def test_a_process_that_ends_frees_what_it_held_and_asked_for() -> None:
+    slots = room(2, 2)
+    gone, left = Process(slots), Process(slots)
+    gone.ask(THERE, 3)
+    left.ask(THERE, 2)
+
+    slots.leave(gone)
+    slots.grant()
+
+    assert left.held[THERE] == 2
+    assert left.shortage == 0
+
+
+def test_more_room_is_used_from_the_next_look_on() -> None:
+    slots = room(1, 1)
+    process = Process(slots)
+    process.ask(THERE)
+    process.ask(ELSE)
+
+    slots.room = Room(2, 2, messages_per_connection=100)
+    slots.grant()
+
+    assert process.held[ELSE] == 1
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([THERE, ELSE]), st.booleans())),
+)
+def test_limits_hold_and_nobody_is_forgotten_whatever_comes(
+    concurrency: int, per_destination: int, moves: list[tuple[int, Destination, bool]]
+) -> None:
+    slots = room(concurrency, per_destination)
+    processes = [Process(slots) for _ in range(3)]
+    asked = 0
+    for number, destination, is_ask in moves:
+        if is_ask:
+            processes[number].ask(destination)
+            asked += 1
+        elif processes[number].held[destination]:
+            processes[number].give_back(destination)
+            asked -= 1
+        held = sum((process.held for process in processes), Counter[Destination]())
+        assert held.total() <= concurrency
+        assert all(count <= per_destination for count in held.values())
+
+    for _ in range(asked):  # as each gives back what it has, all that asked get theirs
+        process = next(process for process in processes if +process.held)
+        process.give_back(next(iter(+process.held)))
+
+    assert not any(+process.held for process in processes)
