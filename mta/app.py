@@ -91,6 +91,7 @@ class Server:
             limits=fittings.limits,
             bare_newlines=settings.bare_newlines,
             tls=fittings.tls,
+            shares_ports=slots is not None,
         )
 
     @property

@@ -67,6 +67,15 @@ def open_spool(settings: Settings) -> FileSpool:
     )
 
 
+async def trouble_at_close(spool: FileSpool) -> SpoolError | None:
+    """Close a spool; gives why its last results are not on disk, None if they are."""
+    try:
+        await spool.close()
+    except SpoolError as error:
+        return error
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Fittings:
     """Everything that is made from the settings alone and can be exchanged while we run."""

@@ -6,11 +6,11 @@ import logging
 import os
 import signal
 import sys
-
-from mta.model.trouble import SpoolError
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from mta.edge.eventlog import Format, StreamEventLog
-from mta.edge.spool.files import FileSpool
+from mta.edge.submission import reserve
 from mta.edge.systemd import Notifier
 
 from mta.app import Server
@@ -24,7 +24,10 @@ from mta.cli.options import (
 )
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
-from mta.fittings import STARTUP_ERRORS, open_spool
+from mta.fittings import STARTUP_ERRORS, fittings_for, listeners_of, open_spool, trouble_at_close
+from mta.processes.share import Share, process_count
+from mta.processes.supervisor import StartError, Supervisor
+from mta.processes.worker import Worker
 
 try:
     import uvloop
@@ -48,33 +51,83 @@ def add_to(commands: Commands) -> None:
         about="Run the server until SIGTERM or Ctrl-C; SIGHUP reloads the configuration.",
         example="  mta serve --config /etc/mta/config.yaml",
     )
+    parser.add_argument("--share", type=Share.from_text, help=argparse.SUPPRESS)
     parser.set_defaults(run=with_settings(serve))
 
 
 def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve until told to stop; 1 if that could not begin."""
+    share: Share | None = arguments.share
+    name = f"[{share.number + 1}] " if share else ""
     logging.basicConfig(
-        level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr, force=True
+        level=logging.INFO, format=f"%(levelname)s {name}%(message)s", stream=sys.stderr, force=True
     )
     if sys.stdout is None:  # or the next file opened would take its place
         log.error("mta cannot start: standard output is closed; give it a file or /dev/null")
         return 1
-    problems = tuple(file_problems(settings))
-    if problems:
-        print_problems(problems, is_json=arguments.json)
-        return 2
-    for warning in warnings(settings):
-        log.warning(warning)
     arguments.config = config_path(arguments)  # if it goes, a reload must not take the defaults
-    events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))
+    if share is None:
+        problems = tuple(file_problems(settings))
+        if problems:
+            print_problems(problems, is_json=arguments.json)
+            return 2
+        for warning in warnings(settings):
+            log.warning(warning)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(_serve(settings, arguments, events))
+            return runner.run(_work(settings, arguments))
     except STARTUP_ERRORS as error:
         log.error("mta cannot start: %s", error)
         return 1
+
+
+async def _work(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Be what this process is to be: one of several, the first of several, or all there is."""
+    count = process_count(settings.processes, len(os.sched_getaffinity(0)))
+    if arguments.share is None and count > 1:
+        return await _supervise(settings, arguments, count)
+    events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))
+    try:
+        if arguments.share is not None:
+            load = partial(load_settings, arguments.config, os.environ)
+            return await Worker(settings, arguments.share, load).run(events)
+        return await _serve(settings, arguments, events)
     finally:
         events.close()
+
+
+async def _supervise(settings: Settings, arguments: argparse.Namespace, count: int) -> int:
+    """Have several processes serve."""
+    fittings = fittings_for(settings)  # every mistake in it is found before a process starts
+    reserved = await reserve(listeners_of(settings))
+    addresses = [sockets[0].getsockname()[:2] for sockets in reserved.values()]
+    command = [sys.executable, "-m", "mta", "serve"]
+    command += ["--config", str(arguments.config)] if arguments.config else []
+    command += ["--json"] if arguments.json else []
+    supervisor = Supervisor(
+        fittings.room,
+        count=count,
+        ports=[port for _, port in addresses],
+        command=[*command, "--share"],
+    )
+    notifier = Notifier()
+
+    def reload(settings: Settings) -> None:
+        supervisor.reload(fittings_for(settings).room)
+
+    def say_ready() -> None:
+        _say_what_to_try(addresses, settings, count)
+        notifier.say("READY=1")
+
+    _on_signals(supervisor.stop, partial(_reload, reload, arguments, notifier), notifier)
+    heart = asyncio.create_task(_beat(notifier), name="watchdog")
+    try:
+        status = await supervisor.run(say_ready)
+    except StartError as error:
+        log.error("mta cannot start: %s", error)
+        return 1
+    heart.cancel()
+    return _ended(status)
 
 
 def _format(settings: Settings, *, is_json: bool) -> Format:
@@ -84,44 +137,41 @@ def _format(settings: Settings, *, is_json: bool) -> Format:
 
 
 async def _serve(settings: Settings, arguments: argparse.Namespace, events: StreamEventLog) -> int:
+    """Serve in this process alone."""
     notifier = Notifier()
     stop = asyncio.Event()
     spool = open_spool(settings)
     try:
         server = Server(settings, spool=spool, events=events)
         await server.start()
-        _on_signals(server, stop, arguments, notifier)
-        _say_what_to_try(server, settings)
+        _on_signals(stop.set, partial(_reload, server.reload, arguments, notifier), notifier)
+        _say_what_to_try(server.addresses, settings, 1)
         notifier.say("READY=1")
         heart = asyncio.create_task(_beat(notifier), name="watchdog")
         await server.run(stop)
         heart.cancel()
     finally:
-        unsaved = await _trouble_at_close(spool)
+        unsaved = await trouble_at_close(spool)
     if unsaved is not None:
-        log.error("stopped, but the last results are not on disk, and may be repeated: %s", unsaved)
+        log.error("the last results are not on disk, and may be repeated: %s", unsaved)
+    return _ended(0 if unsaved is None else 1)
+
+
+def _ended(status: int) -> int:
+    if status:
+        log.error("stopped, but not in good order")
         return 1
     log.info("stopped in good order")
     return 0
 
 
-async def _trouble_at_close(spool: FileSpool) -> SpoolError | None:
-    try:
-        await spool.close()
-    except SpoolError as error:
-        return error
-    return None
-
-
-def _on_signals(
-    server: Server, stop: asyncio.Event, arguments: argparse.Namespace, notifier: Notifier
-) -> None:
+def _on_signals(stop: Callable[[], None], reload: Callable[[], None], notifier: Notifier) -> None:
     loop = asyncio.get_running_loop()
-    told_at = 0.0
+    told_at: float | None = None
 
     def end() -> None:
         nonlocal told_at
-        if stop.is_set():
+        if told_at is not None:
             if loop.time() - told_at < SAME_SIGNAL:
                 return
             log.warning("stopped at once; what was under way is in the spool")
@@ -129,18 +179,20 @@ def _on_signals(
         log.info("stopping: no new mail, deliveries under way may end (once more: stop at once)")
         notifier.say("STOPPING=1")
         told_at = loop.time()
-        stop.set()
+        stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(server, arguments, notifier))
+    loop.add_signal_handler(signal.SIGHUP, reload)
 
 
-def _reload(server: Server, arguments: argparse.Namespace, notifier: Notifier) -> None:
+def _reload(
+    apply: Callable[[Settings], None], arguments: argparse.Namespace, notifier: Notifier
+) -> None:
     notifier.say("RELOADING=1")
     try:
-        settings = load_settings(config_path(arguments), os.environ)
-        server.reload(settings)
+        settings = load_settings(arguments.config, os.environ)
+        apply(settings)
     except ConfigError as error:
         for problem in error.problems:
             log.error("not reloaded, the old settings stay in force: %s", problem)
@@ -153,11 +205,13 @@ def _reload(server: Server, arguments: argparse.Namespace, notifier: Notifier) -
     notifier.say("READY=1")
 
 
-def _say_what_to_try(server: Server, settings: Settings) -> None:
-    places = [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in server.addresses
-    ]
-    log.info("ready: %s on %s, spool %s", settings.hostname, ", ".join(places), settings.spool)
+def _say_what_to_try(
+    addresses: Sequence[tuple[str, int]], settings: Settings, processes: int
+) -> None:
+    places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+    many = f", {processes} processes" if processes > 1 else ""
+    where = f"{settings.hostname} on {', '.join(places)}"
+    log.info("ready: %s, spool %s%s", where, settings.spool, many)
     for place in places[:1]:
         log.info("try: curl smtp://%s --mail-from ME --mail-rcpt YOU -T MESSAGE.eml", place)
     log.info("see what waits: mta queue list; a world to try it in: mta sandbox")

@@ -46,6 +46,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 KIB = 1024
 MIB = 1024 * KIB
+MAX_PROCESSES = 64
 
 
 def _not_a_boolean(value: object) -> object:
@@ -71,6 +72,16 @@ def _a_floor(value: object) -> object:
     if value not in (TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRED, TlsLevel.VERIFY):
         raise ValueError("expected opportunistic, required or verify")
     return value
+
+
+def _auto_or_count(value: object) -> object:
+    if value in ("auto", None):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
+        raise ValueError("expected auto or a number")
+    if not 1 <= int(value) <= MAX_PROCESSES:
+        raise ValueError(f"expected 1 to {MAX_PROCESSES}")
+    return int(value)
 
 
 def _anchored(path: Path, info: ValidationInfo) -> Path:
@@ -101,6 +112,13 @@ DurationOrZero = Annotated[float, BeforeValidator(read_duration), PlainSerialize
 Duration = Annotated[DurationOrZero, Field(gt=0)]
 SizeOrZero = Annotated[int, BeforeValidator(read_size), PlainSerializer(shown_size)]
 Size = Annotated[SizeOrZero, Field(ge=512)]  # the least for a command, RFC 5321 §4.5.3.1.4
+
+# None: as many as are of use
+Processes = Annotated[
+    int | None,
+    BeforeValidator(_auto_or_count),
+    PlainSerializer(lambda count: count or "auto"),
+]
 
 
 class EventStyle(StrEnum):
@@ -273,6 +291,7 @@ class Settings(Section):
     admin: Admin | None = None
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
+    processes: Processes = None
 
     def shown(self) -> dict[str, object]:
         """Every key as config.yaml would have it, with secrets hidden."""

@@ -20,8 +20,7 @@ def ensure_self_signed(folder: Path, hostname: str, now: float) -> tuple[Path, P
     `now` is in Unix seconds. The certificate is written last, so a crash between the two makes
     both anew. Raises OSError.
     """
-    certificate_path = folder / "self-signed.cert.pem"
-    key_path = folder / "self-signed.key.pem"
+    certificate_path, key_path = self_signed_in(folder)
     if not (certificate_path.exists() and key_path.exists()):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -29,6 +28,11 @@ def ensure_self_signed(folder: Path, hostname: str, now: float) -> tuple[Path, P
         _write(key_path, _pem_of(key), 0o600)
         _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return certificate_path, key_path
+
+
+def self_signed_in(folder: Path) -> tuple[Path, Path]:
+    """Where they are, or would be."""
+    return folder / "self-signed.cert.pem", folder / "self-signed.key.pem"
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:

@@ -6,11 +6,12 @@ A thread does the writing, so that a slow reader of the stream never holds up ma
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from queue import SimpleQueue
+from select import PIPE_BUF
 from typing import TextIO
 
 import orjson
@@ -63,8 +64,9 @@ class StreamEventLog:
         is_broken, told = False, 0
         for batch in self._batches():
             try:
-                self._stream.write(self._fit("".join(self._line(e) + "\n" for e in batch)))
-                self._stream.flush()
+                for text in _pieces(self._fit(self._line(event) + "\n") for event in batch):
+                    self._stream.write(text)
+                    self._stream.flush()
             except (OSError, ValueError) as error:  # a closed pipe: nobody reads
                 if not is_broken:
                     log.error("events cannot be written, and mail goes on without: %s", error)
@@ -94,6 +96,20 @@ class StreamEventLog:
                     return
                 batch.append(event)
             yield batch
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, as many as are written to a pipe undivided: other processes write there too."""
+    piece: list[str] = []
+    octets = 0
+    for line in lines:
+        size = len(line) if line.isascii() else 4 * len(line)
+        if octets + size > PIPE_BUF and piece:
+            yield "".join(piece)
+            piece, octets = [], 0
+        piece.append(line)
+        octets += size
+    yield "".join(piece)
 
 
 def as_json(event: Event) -> str:

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import os
+import select
 import threading
 from dataclasses import fields, replace
 
@@ -259,3 +260,26 @@ def test_what_a_terminal_cannot_say_is_escaped_and_nothing_is_lost() -> None:
     log.close(LIMIT)
 
     assert raw.getvalue().endswith(b"settled   m1 j\\xfcrgen@there.test\n")
+
+
+class CountingStream(io.StringIO):
+    """A stream that notes what each write brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_lines_are_written_whole_so_that_those_of_other_processes_may_come_between() -> None:
+    stream = CountingStream()
+    log = StreamEventLog(stream, Format.JSON)
+    for number in range(1_000):
+        log.emit(replace(FULL, text="x" * (number % 700)))
+    log.close(LIMIT)
+
+    assert len(stream.getvalue().splitlines()) == 1_000
+    assert all(text.endswith("\n") and len(text) <= select.PIPE_BUF for text in stream.writes)

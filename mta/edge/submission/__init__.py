@@ -4,7 +4,7 @@
 together, `server` the listeners. What it takes it hands to a `Door`.
 """
 
-from mta.edge.submission.server import SubmissionServer
+from mta.edge.submission.server import SubmissionServer, reserve
 from mta.edge.submission.settings import (
     Door,
     ListenError,
@@ -16,4 +16,5 @@ __all__ = [
     "ListenError",
     "SessionLimits",
     "SubmissionServer",
+    "reserve",
 ]

@@ -49,9 +49,14 @@ class SubmissionServer:
         limits: SessionLimits | None = None,
         bare_newlines: BareNewlines = BareNewlines.NORMALISE,
         tls: ssl.SSLContext | None = None,
+        shares_ports: bool = False,
     ) -> None:
-        """`to_ascii` turns a domain into A-labels or raises ValueError; `tls` may come later."""
+        """`to_ascii` turns a domain into A-labels or raises ValueError; `tls` may come later.
+
+        `shares_ports`: other processes of ours listen there too, and the kernel deals out.
+        """
         self._listeners = tuple(listeners)
+        self._shares_ports = shares_ports
         self._service = Service(
             door=door,
             hostname=hostname,
@@ -121,7 +126,7 @@ class SubmissionServer:
         if listener.tls is TlsStart.IMPLICIT and self._service.tls is None:
             raise ListenError(f"{_place(listener)}: expected a certificate, found none")
         loop = asyncio.get_running_loop()
-        for opened in await _sockets(listener):
+        for opened in await _sockets(listener, partial(_listening, shares_port=self._shares_ports)):
             self.addresses += (opened.getsockname()[:2],)
             if listener.tls is TlsStart.IMPLICIT:
                 self._start_accepting(listener, opened)
@@ -238,8 +243,19 @@ def _place(listener: Listener) -> str:
     return f"{listener.host or '*'}:{listener.port}"
 
 
-async def _sockets(listener: Listener) -> list[socket.socket]:
-    """A socket for each address that the listener's host stands for. Raises ListenError.
+async def reserve(listeners: Sequence[Listener]) -> dict[Listener, list[socket.socket]]:
+    """Sockets that hold the ports of all listeners for processes that share them.
+
+    Nobody is heard there: they do not listen. Raises ListenError.
+    """
+    return {
+        listener: await _sockets(listener, partial(_bound, shares_port=True))
+        for listener in listeners
+    }
+
+
+async def _sockets(listener: Listener, make: Callable[..., socket.socket]) -> list[socket.socket]:
+    """What `make` makes for each address that the listener's host stands for. Raises ListenError.
 
     A name may stand for addresses that this machine has not, as localhost often does for ::1;
     one that it has is enough.
@@ -252,7 +268,7 @@ async def _sockets(listener: Listener) -> list[socket.socket]:
         )
         for family, _, _, _, address in found:
             try:
-                opened.append(_listening(family, address))
+                opened.append(make(family, address))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise
@@ -269,17 +285,33 @@ async def _sockets(listener: Listener) -> list[socket.socket]:
     return opened
 
 
-def _listening(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+def _listening(
+    family: socket.AddressFamily, address: tuple[object, ...], *, shares_port: bool
+) -> socket.socket:
     """A socket that listens at this address and no other. Raises OSError."""
+    opened = _bound(family, address, shares_port=shares_port)
+    try:
+        opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _bound(
+    family: socket.AddressFamily, address: tuple[object, ...], *, shares_port: bool
+) -> socket.socket:
+    """A socket at this address and no other. Raises OSError."""
     # Named, for asyncio turns Nagle's algorithm off only where it reads TCP here.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)
-        opened.listen(_BACKLOG)
     except OSError:
         opened.close()
         raise

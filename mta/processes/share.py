@@ -1,0 +1,84 @@
+"""What one of several processes has of the settings."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mta.edge.certificates import self_signed_in
+
+from mta.config import Settings
+from mta.config.quantities import Endpoint
+from mta.config.settings import Listen, Tls
+
+MEASURED_CORES = 2  # up to here one process was the fastest: clients and peers need cores too
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The process `number` of `count`, from 0. `ports` are those of the listeners, in order.
+
+    `channel` is the descriptor by which it talks with the supervisor.
+    """
+
+    number: int
+    count: int
+    ports: tuple[int, ...]
+    channel: int
+
+    def to_text(self) -> str:
+        """As one argument of a command."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Share":
+        """What `to_text` gave."""
+        raw = json.loads(text)
+        return cls(raw["number"], raw["count"], tuple(raw["ports"]), raw["channel"])
+
+    def of(self, settings: Settings) -> Settings:
+        """The settings as this process has them."""
+        limits = settings.limits
+        return settings.model_copy(
+            update={
+                "spool": spool_of(settings.spool, self.number),
+                "tls": _tls_of_all(settings),
+                "listen": tuple(
+                    _at_port(listen, port)
+                    for listen, port in zip(settings.listen, self.ports, strict=True)
+                ),
+                "limits": limits.model_copy(
+                    update={
+                        "connections": self._part(limits.connections),
+                        "buffer": max(limits.message_size, self._part(limits.buffer)),
+                        "queue": self._part(limits.queue),
+                    }
+                ),
+            }
+        )
+
+    def _part(self, whole: int) -> int:
+        return -(-whole // self.count)
+
+
+def process_count(setting: int | None, cores: int) -> int:
+    """How many processes; None: as many as are of use on so many cores."""
+    if setting is not None:
+        return setting
+    return 1 if cores <= MEASURED_CORES else cores - 1
+
+
+def spool_of(folder: Path, number: int) -> Path:
+    """The spool of one process: the first has the folder itself, others one in it."""
+    return folder / f"process-{number + 1}" if number else folder
+
+
+def _tls_of_all(settings: Settings) -> Tls:
+    """The certificate, which all have in common although it is in the folder of one."""
+    if settings.tls.certificate is not None:
+        return settings.tls
+    certificate, key = self_signed_in(settings.spool / "tls")
+    return settings.tls.model_copy(update={"certificate": certificate, "key": key})
+
+
+def _at_port(listen: Listen, port: int) -> Listen:
+    return listen.model_copy(update={"address": Endpoint(listen.address.host, port)})
