@@ -6,8 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
-from mta.model.envelope import Envelope, MessageId, Recipient, State
+from mta.model.envelope import Envelope, Recipient, State
 from mta.model.outcome import Outcome
 from mta.model.text import printable
 from mta.model.trouble import SpoolError
@@ -18,6 +19,7 @@ from mta.edge.spool.inspection import inspect, read_content
 
 from mta.cli.options import Commands, add_command, with_settings
 from mta.config import Settings
+from mta.processes.share import spools_in
 
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -66,20 +68,21 @@ def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:
 def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print one message's envelope and header."""
     try:
-        found = [one for one in _envelopes(settings) if one.id == arguments.id]
+        found = [(one, spool) for one, spool in _held(settings) if one.id == arguments.id]
         if not found:
             print(f"{arguments.id}: no such message waits here", file=sys.stderr)
             return 1
-        header = header_of(read_content(settings.spool, MessageId(arguments.id)))
+        envelope, spool = found[0]
+        header = header_of(read_content(spool, envelope.id))
     except (SpoolError, KeyError) as error:
         return _trouble(error)
     if arguments.json:
-        shown = _plain(found[0]) | {"header": header.decode("utf-8", "backslashreplace")}
+        shown = _plain(envelope) | {"header": header.decode("utf-8", "backslashreplace")}
         print(json.dumps(shown, indent=2))
         return 0
     now = time.time()
-    print(_headline(found[0], now))
-    for recipient in found[0].recipients:
+    print(_headline(envelope, now))
+    for recipient in envelope.recipients:
         print(f"    {_state(recipient, now)}")
     print()
     for line in header.decode("utf-8", "backslashreplace").splitlines():
@@ -88,6 +91,13 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _envelopes(settings: Settings) -> list[Envelope]:
+    return sorted(
+        (envelope for envelope, _ in _held(settings)), key=lambda envelope: envelope.accepted_at
+    )
+
+
+def _held(settings: Settings) -> list[tuple[Envelope, Path]]:
+    """All that is unsettled, and the spool that holds it: each process has one."""
     try:
         is_there = settings.spool.is_dir()
     except OSError as error:  # a folder above it is shut to us
@@ -97,7 +107,7 @@ def _envelopes(settings: Settings) -> list[Envelope]:
             f"expected a spool at {settings.spool}, found none: give the server's --config, "
             "or start `mta serve`, which makes one"
         )
-    return inspect(settings.spool)
+    return [(envelope, spool) for spool in spools_in(settings.spool) for envelope in inspect(spool)]
 
 
 def _trouble(error: Exception) -> int:

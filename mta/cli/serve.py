@@ -25,6 +25,7 @@ from mta.cli.options import (
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
 from mta.fittings import STARTUP_ERRORS, fittings_for, listeners_of, open_spool, trouble_at_close
+from mta.processes.adoption import prepare_spools
 from mta.processes.share import Share, process_count
 from mta.processes.supervisor import StartError, Supervisor
 from mta.processes.worker import Worker
@@ -84,6 +85,8 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
 async def _work(settings: Settings, arguments: argparse.Namespace) -> int:
     """Be what this process is to be: one of several, the first of several, or all there is."""
     count = process_count(settings.processes, len(os.sched_getaffinity(0)))
+    if arguments.share is None:
+        await prepare_spools(settings, count)
     if arguments.share is None and count > 1:
         return await _supervise(settings, arguments, count)
     events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))

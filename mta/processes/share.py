@@ -72,6 +72,17 @@ def spool_of(folder: Path, number: int) -> Path:
     return folder / f"process-{number + 1}" if number else folder
 
 
+def spools_in(folder: Path) -> list[Path]:
+    """The spools of all processes that are, or were: the folder itself, and some in it."""
+    others = [path for path in folder.glob("process-*") if path.name[8:].isdigit()]
+    return [folder, *sorted(others, key=number_of)]
+
+
+def number_of(spool: Path) -> int:
+    """The process whose spool it is."""
+    return int(spool.name[8:]) - 1 if spool.name.startswith("process-") else 0
+
+
 def _tls_of_all(settings: Settings) -> Tls:
     """The certificate, which all have in common although it is in the folder of one."""
     if settings.tls.certificate is not None:

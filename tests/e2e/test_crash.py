@@ -4,8 +4,10 @@ Clients send without end while `mta serve` is killed (SIGKILL) and started again
 finish, and everything is counted.
 """
 
+import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -16,6 +18,7 @@ import pytest
 from mta.edge.spool.inspection import inspect
 from mta.edge.spool.survey import QUARANTINE, WAITING
 
+from mta.processes.share import spools_in
 from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 from tests.e2e.evidence import harmed, lateness, lost, misguided, needless, repeats, undead
@@ -40,6 +43,9 @@ class Siege:
     def round(self) -> None:
         """One life of the server, and its end."""
         fate = self._chance.random()
+        if self._is_many and self._chance.random() < 0.5:
+            self._lose_a_worker()
+            return
         if fate < 0.1:
             self._die_young()
         elif fate < 0.8:
@@ -74,13 +80,29 @@ class Siege:
     def finish(self, within: float = 60.0) -> None:
         """Let one more life end well, with everything done that was to be done."""
         self.server.start()
-        wait_until(lambda: inspect(self.spool) == [], within)
+        wait_until(lambda: not any(map(inspect, spools_in(self.spool))), within)
         assert self.server.stop() == 0
 
     @property
     def spool(self) -> Path:
         """The folder."""
         return Path(self.server.settings["spool"])
+
+    @property
+    def _is_many(self) -> bool:
+        return bool(self.server.settings.get("processes", 1) > 1)
+
+    def _lose_a_worker(self) -> None:
+        """One process of several ends, the others go on, and it comes back."""
+        self.start()
+        for _ in range(2):
+            time.sleep(self._chance.uniform(0.05, 0.6))
+            self.kills.append(time.time())
+            workers = children_of(self.server._running.pid)
+            if workers:  # else both are on their way up again
+                os.kill(self._chance.choice(workers), signal.SIGKILL)
+        time.sleep(self._chance.uniform(0, 1.5))
+        self.kill()
 
     def _live(self, seconds: float) -> None:
         self.start()
@@ -111,6 +133,12 @@ def sink() -> Iterator[Sink]:
 def server(sink: Sink, tmp_path: Path) -> Iterator[ServerProcess]:
     with closing(ServerProcess(sink.settings(tmp_path / "spool"), tmp_path)) as process:
         yield process
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes below one, as Linux knows them."""
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [int(id) for id in listed.split()]
 
 
 def wait_until(is_so: Callable[[], bool], within: float) -> None:
@@ -147,10 +175,13 @@ def check(siege: Siege) -> None:
     assert needless(sink.mail, kills) == []
     assert needless(sink.reports, kills) == []
     assert undead(siege.server.events, sink.mail + sink.reports) == []
-    assert list((siege.spool / QUARANTINE).iterdir()) == []
+    for spool in spools_in(siege.spool):
+        assert list((spool / QUARANTINE).iterdir()) == []
 
 
-def test_ten_crashes_lose_nothing(server: ServerProcess, sink: Sink) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ten_crashes_lose_nothing(server: ServerProcess, sink: Sink, processes: int) -> None:
+    server.settings["processes"] = processes
     with Traffic(CLIENTS, SEED) as traffic:
         siege = Siege(server, traffic, sink, SEED)
 
@@ -168,6 +199,22 @@ def test_two_hundred_crashes_lose_nothing(server: ServerProcess, sink: Sink) -> 
         siege = Siege(server, traffic, sink, SEED + 1)
 
         for _ in range(200):
+            siege.round()
+
+    siege.finish()
+    check(siege)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fifty_crashes_of_several_processes_lose_nothing(server: ServerProcess, sink: Sink) -> None:
+    """Of a worker, of the supervisor, of all; and now and then there are more or fewer."""
+    chance = random.Random(SEED)
+    with Traffic(CLIENTS, SEED + 4) as traffic:
+        siege = Siege(server, traffic, sink, SEED + 4)
+
+        for _ in range(50):
+            server.settings["processes"] = chance.choice([1, 2, 2, 3])
             siege.round()
 
     siege.finish()

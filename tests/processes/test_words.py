@@ -1,0 +1,179 @@
+"""Slots across processes: two dispatchers' holders, one keeper, and a real socket pair each."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from mta.model.envelope import Destination, Road
+
+from mta.flow.ports import SlotHolder, SlotKeeper
+from mta.flow.slots import Room, Slots
+
+from mta.edge.channel import Channel
+
+from mta.processes.words import RemoteHolder, RemoteSlots
+from tests.flow.house import story
+
+OPEN: list[Channel] = []  # by the test that runs now
+THERE = Destination(Road.DIRECT, "there.test")
+RELAY = Destination(Road.SMARTHOST, "")
+
+
+def talk(test: Callable[[], Coroutine[object, object, None]]) -> Callable[[], None]:
+    """Run an asynchronous test, and close its channels."""
+
+    @wraps(test)
+    async def closing() -> None:
+        try:
+            await test()
+        finally:
+            while OPEN:
+                OPEN.pop().close()
+            await asyncio.sleep(0.01)  # each hears of the other's end
+
+    return story(closing)
+
+
+async def opened(channel: Channel, end: socket.socket) -> Channel:
+    await channel.open(end)
+    OPEN.append(channel)
+    return channel
+
+
+class Dispatcher:
+    """A worker's dispatcher that keeps what it gets and notes what it hears."""
+
+    def __init__(self) -> None:
+        self.held: Counter[Destination] = Counter()
+        self.wanted: list[Destination] = []
+        self.shortage = 0
+        self.news = asyncio.Event()
+
+    def granted(self, destination: Destination) -> None:
+        self.held[destination] += 1
+        self.news.set()
+
+    def wanted_back(self, destination: Destination) -> None:
+        self.wanted.append(destination)
+        self.news.set()
+
+    def shortage_is(self, count: int) -> None:
+        self.shortage = count
+        self.news.set()
+
+    async def hears(self) -> None:
+        await asyncio.wait_for(self.news.wait(), 5)
+        self.news.clear()
+
+
+async def connected(keeper: Slots) -> tuple[Dispatcher, RemoteSlots, Channel]:
+    """A dispatcher, its slots, and its end of the channel to the keeper."""
+    ours, theirs = socket.socketpair()
+    there = Channel(heard=lambda words: holder.heard(*words), ended=lambda: keeper.leave(holder))
+    holder = RemoteHolder(there.say, keeper)
+    keeper.join(holder)
+    here = Channel(heard=lambda words: slots.heard(*words))
+    slots = RemoteSlots(here.say)
+    promised: SlotKeeper = slots
+    dispatcher = Dispatcher()
+    joined: SlotHolder = dispatcher
+    promised.join(joined)
+    await opened(there, theirs)
+    await opened(here, ours)
+    return dispatcher, slots, here
+
+
+@talk
+async def test_what_is_asked_for_is_granted_and_comes_back() -> None:
+    keeper = Slots(Room(10, 1, 100))
+    one, slots, _ = await connected(keeper)
+    two, others, _ = await connected(keeper)
+
+    slots.ask(one, THERE)
+    await one.hears()
+    others.ask(two, THERE)
+    slots.give_back(one, THERE)
+    await two.hears()
+    slots.ask(one, RELAY)
+    await one.hears()
+
+    assert one.held == {THERE: 1, RELAY: 1}
+    assert two.held == {THERE: 1}
+
+
+@talk
+async def test_who_has_most_hears_that_one_is_wanted_back() -> None:
+    keeper = Slots(Room(10, 2, 100))
+    rich, slots, _ = await connected(keeper)
+    poor, others, _ = await connected(keeper)
+    slots.ask(rich, THERE)
+    slots.ask(rich, THERE)
+    await rich.hears()
+
+    others.ask(poor, THERE)
+    await rich.hears()
+
+    assert rich.wanted == [THERE]
+
+
+@talk
+async def test_all_hear_of_a_shortage() -> None:
+    keeper = Slots(Room(1, 1, 100))
+    one, slots, _ = await connected(keeper)
+    two, others, _ = await connected(keeper)
+    slots.ask(one, THERE)
+    await one.hears()
+
+    others.ask(two, RELAY)
+    await one.hears()
+    await two.hears()
+
+    assert (one.shortage, two.shortage) == (1, 1)
+
+
+@talk
+async def test_what_a_process_held_is_free_when_its_channel_ends() -> None:
+    keeper = Slots(Room(1, 1, 100))
+    one, slots, channel = await connected(keeper)
+    two, others, _ = await connected(keeper)
+    slots.ask(one, THERE)
+    await one.hears()
+    others.ask(two, RELAY)
+    await two.hears()  # of the shortage
+
+    channel.close()
+    while len(keeper._holders) > 1:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+    keeper.grant()
+    while not two.held:  # and of a shortage that is over
+        await two.hears()
+
+    assert two.held == {RELAY: 1}
+
+
+@talk
+async def test_many_words_arrive_whole_and_in_order() -> None:
+    ours, theirs = socket.socketpair()
+    heard: list[list[Any]] = []
+    is_all = asyncio.Event()
+
+    def hear(words: list[Any]) -> None:
+        heard.append(words)
+        if len(heard) == 10_000:
+            is_all.set()
+
+    there = Channel(heard=hear)
+    here = Channel(heard=hear)
+    await opened(there, theirs)
+    await opened(here, ours)
+
+    for number in range(10_000):
+        here.say("word", number, "x" * (number % 50))
+        if number % 1000 == 0:
+            await asyncio.sleep(0)
+    await asyncio.wait_for(is_all.wait(), 5)
+
+    assert [words[1] for words in heard] == list(range(10_000))
