@@ -10,6 +10,7 @@ The map:
              room that imports third-party libraries.
     app      the wiring: builds every object, starts, reloads and stops it.
     fittings what is made of the settings, and exchanged when they change.
+    processes several of them as one server: the supervisor, its workers, what they share.
     config   config.yaml and the environment, checked whole and frozen.
     cli      the commands that a person types.
     sandbox  a small Internet on loopback, for trying things out and for tests.

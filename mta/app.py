@@ -126,9 +126,6 @@ class Server:
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
         self._door.replace_limits(fittings.limits)
-        for name in ("listen", "spool", "hostname", "bare_newlines", "keep", "log", "shutdown"):
-            if getattr(settings, name) != getattr(self._settings, name):
-                log.warning("%s has changed: that needs a restart", name)
 
     async def _stop(self) -> None:
         """Let nobody in, and what is under way end within the time that the settings give."""

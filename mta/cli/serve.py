@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 
 from mta.edge.eventlog import Format, StreamEventLog
 from mta.edge.submission import reserve
@@ -40,6 +41,23 @@ else:
 # Seconds in which a second signal is the first one: make, timeout and shells send it to a process
 # and to its whole group.
 SAME_SIGNAL = 0.5
+
+# What a reload leaves as it is.
+FIXED = (
+    "hostname",
+    "spool",
+    "listen",
+    "bare_newlines",
+    "limits.queue",
+    "limits.disk_low",
+    "limits.disk_high",
+    "limits.inodes_low",
+    "limits.inodes_high",
+    "keep",
+    "log",
+    "shutdown",
+    "processes",
+)
 
 log = logging.getLogger("mta")
 
@@ -122,7 +140,8 @@ async def _supervise(settings: Settings, arguments: argparse.Namespace, count: i
         _say_what_to_try(addresses, settings, count)
         notifier.say("READY=1")
 
-    _on_signals(supervisor.stop, partial(_reload, reload, arguments, notifier), notifier)
+    reload_all = partial(_reload, settings, reload, arguments, notifier)
+    _on_signals(supervisor.stop, reload_all, notifier)
     heart = asyncio.create_task(_beat(notifier), name="watchdog")
     try:
         status = await supervisor.run(say_ready)
@@ -147,7 +166,8 @@ async def _serve(settings: Settings, arguments: argparse.Namespace, events: Stre
     try:
         server = Server(settings, spool=spool, events=events)
         await server.start()
-        _on_signals(stop.set, partial(_reload, server.reload, arguments, notifier), notifier)
+        reload = partial(_reload, settings, server.reload, arguments, notifier)
+        _on_signals(stop.set, reload, notifier)
         _say_what_to_try(server.addresses, settings, 1)
         notifier.say("READY=1")
         heart = asyncio.create_task(_beat(notifier), name="watchdog")
@@ -190,8 +210,12 @@ def _on_signals(stop: Callable[[], None], reload: Callable[[], None], notifier: 
 
 
 def _reload(
-    apply: Callable[[Settings], None], arguments: argparse.Namespace, notifier: Notifier
+    first: Settings,
+    apply: Callable[[Settings], None],
+    arguments: argparse.Namespace,
+    notifier: Notifier,
 ) -> None:
+    """Put new settings in force, as far as can be; `first` are those of the start."""
     notifier.say("RELOADING=1")
     try:
         settings = load_settings(arguments.config, os.environ)
@@ -204,6 +228,9 @@ def _reload(
     else:
         for warning in warnings(settings):
             log.warning(warning)
+        for path in FIXED:
+            if attrgetter(path)(settings) != attrgetter(path)(first):
+                log.warning("%s has changed: that needs a restart", path)
         log.info("reloaded")
     notifier.say("READY=1")
 

@@ -184,3 +184,16 @@ def test_a_port_that_is_taken_is_named(own: ServerProcess) -> None:
             own.start()
 
         assert own.ended() == 1
+
+
+def test_a_reload_says_what_needs_a_restart(own: ServerProcess) -> None:
+    own.start()
+    own.settings |= {"limits": {"queue": 5, "errors": 3}, "processes": 2}
+
+    own.reload()
+
+    own.says("limits.queue has changed: that needs a restart")
+    own.says("processes has changed: that needs a restart")
+    own.says("reloaded")
+    assert not [line for line in own.log if "listen has changed" in line]
+    assert own.stop() == 0
