@@ -4,9 +4,11 @@ All of it can be exchanged while the server runs, but for the spool and the list
 """
 
 import logging
+import os
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mta.model.domain import TlsDemand, TlsLevel
@@ -123,7 +125,9 @@ def _lookup(settings: Settings) -> DnsLookup:
 
 def _signer(settings: Settings) -> DkimSigner:
     keys = [SigningKey(key.domain, key.selector, load_key(key.key).sign) for key in settings.dkim]
-    return DkimSigner(keys, clock=time.time)
+    # A signature is OpenSSL's work, without Python's lock: as many at once as there are cores.
+    executor = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "signer")
+    return DkimSigner(keys, clock=time.time, executor=executor)
 
 
 def _ways(settings: Settings) -> dict[Road, Way]:

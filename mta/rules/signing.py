@@ -1,7 +1,7 @@
 """Whose key signs a message, which fields it covers, and the form that is hashed (RFC 6376)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mta.model.address import AddressError, parse_domain, refuse_unicode
@@ -48,13 +48,14 @@ SIGNED = (
     "auto-submitted",
 )
 
+_EXTRA = dict.fromkeys(OVERSIGNED, 1) | dict.fromkeys(SIGNED, 0)
+
 _MARK = re.compile(r"\\.|.", re.DOTALL)
 _PIECE = re.compile(r"<[^<>]*>|\[[^\]]*\]|[^<>\[\],;:]+|.", re.DOTALL)
 # A mailbox as nearly all are: nothing to be unquoted, no comment, no list.
 _WORDS = r"[^\"(),:;<>@\[\]\\]"
 _PLAIN = re.compile(rf"(?:{_WORDS}*<({_WORDS}+@[A-Za-z0-9.-]+)>|({_WORDS}+@[A-Za-z0-9.-]+))\s*")
 _BLANKS = re.compile(rb"[\t ]+")
-_NOT_RELAXED = re.compile(rb"\t| [ \r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,13 @@ def keys_for(domain: str, keys: Keys) -> tuple[SigningKey, ...]:
     return ()
 
 
-def fields_to_sign(names: Sequence[str]) -> list[str]:
-    """The names of the h= tag for a message with fields of these names, in lower case."""
-    signed = []
-    for name in (*OVERSIGNED, *SIGNED):
-        present = min(names.count(name), MAX_INSTANCES)
-        signed += [name] * (present + (name in OVERSIGNED))
-    return signed
+def fields_to_sign(present: Mapping[str, int]) -> tuple[str, ...]:
+    """The names of the h= tag for a message with so many fields of each name, in lower case."""
+    return tuple(
+        name
+        for name, extra in _EXTRA.items()
+        for _ in range(min(present.get(name, 0), MAX_INSTANCES) + extra)
+    )
 
 
 def relaxed_body(body: bytes) -> bytes:
@@ -110,7 +111,8 @@ def relaxed_body(body: bytes) -> bytes:
     """
     if not body.endswith(b"\r\n"):
         body += b"\r\n"
-    if _NOT_RELAXED.search(body):
+    # Three searches for octets take a tenth of the time of one for an expression.
+    if b"\t" in body or b"  " in body or b" \r" in body:
         body = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n")
     end = len(body)
     while body.endswith(b"\r\n", 0, end):

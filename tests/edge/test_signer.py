@@ -206,3 +206,43 @@ def test_the_signature_is_the_one_that_dkimpy_would_compute() -> None:
     expected = dkim.crypto.RSASSA_PKCS1_v1_5_sign(hashlib.sha256(b"data"), slow)
 
     assert COM.sign(b"data") == bytes(expected)
+
+
+class Hasher:
+    """Keeps what dkimpy would hash."""
+
+    def __init__(self) -> None:
+        self.octets = b""
+
+    def update(self, octets: bytes) -> None:
+        self.octets += octets
+
+
+VALUES = st.lists(
+    st.sampled_from(
+        [b" ", b"\t", b"a", b":", b";", b"\xe4", b"\x0b", b"\x0c", b"\r\n ", b"\r\n\t"]
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"From", b"to", b"SUBJECT", b"X-Own"]), VALUES)))
+def test_what_is_signed_is_what_dkimpy_would_verify(fields: list[tuple[bytes, bytes]]) -> None:
+    content = b"".join(name + b":" + value + b"\r\n" for name, value in fields) + b"\r\nbody\r\n"
+    signed: list[bytes] = []
+
+    def note(octets: bytes) -> bytes:
+        signed.append(octets)
+        return b"signature"
+
+    field = signatures(content, [SigningKey("example.com", "s1", note)], NOW)
+
+    unsigned = field.partition(b":")[2].removesuffix(b"\r\n")
+    names = dkim.util.parse_tag_value(unsigned)[b"h"].replace(b"\r\n\t", b"").split(b":")
+    hasher = Hasher()
+    raw = [(name, value + b"\r\n") for name, value in fields]
+    relaxed = dkim.RelaxedCanonicalization.canonicalize_headers(raw)
+    dkim.hash_headers(
+        hasher, dkim.RelaxedCanonicalization, relaxed, names, (b"DKIM-Signature", unsigned), {}
+    )
+    assert signed == [hasher.octets]

@@ -106,7 +106,7 @@ def test_a_top_level_domain_signs_for_nobody_below_it() -> None:
 
 
 def test_what_must_not_be_added_is_signed_once_more_than_it_is_there() -> None:
-    signed = fields_to_sign(["from", "to", "to", "list-unsubscribe-post", "x-own"])
+    signed = fields_to_sign({"from": 1, "to": 2, "list-unsubscribe-post": 1, "x-own": 1})
 
     assert signed.count("from") == 2
     assert signed.count("to") == 3
@@ -117,7 +117,7 @@ def test_what_must_not_be_added_is_signed_once_more_than_it_is_there() -> None:
 
 
 def test_a_thousand_fields_of_one_name_do_not_make_a_thousand_names() -> None:
-    assert fields_to_sign(["to"] * 1000).count("to") == MAX_INSTANCES + 1
+    assert fields_to_sign({"to": 1000}).count("to") == MAX_INSTANCES + 1
 
 
 @given(st.lists(st.sampled_from([b" ", b"\t", b"a", b"\xe4", b"\r\n"])).map(b"".join))
