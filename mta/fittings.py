@@ -26,9 +26,7 @@ from mta.flow.ports import Lookup, Signer
 from mta.flow.settlement import Terms
 from mta.flow.slots import Room
 
-from mta.edge.certificates import ensure_self_signed
 from mta.edge.lookup import DnsLookup
-from mta.edge.rsa import load_key
 from mta.edge.signer import DkimSigner
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 from mta.edge.spool.files import FileSpool
@@ -124,6 +122,10 @@ def _lookup(settings: Settings) -> DnsLookup:
 
 
 def _signer(settings: Settings) -> DkimSigner:
+    if not settings.dkim:
+        return DkimSigner((), clock=time.time)
+    from mta.edge.rsa import load_key  # with a library of 8 MB, which not all need
+
     keys = [SigningKey(key.domain, key.selector, load_key(key.key).sign) for key in settings.dkim]
     # A signature is OpenSSL's work, without Python's lock: as many at once as there are cores.
     executor = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "signer")
@@ -223,6 +225,8 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     certificate, key = settings.tls.certificate, settings.tls.key
     if certificate is None or key is None:
+        from mta.edge.certificates import ensure_self_signed  # for the same reason
+
         certificate, key = ensure_self_signed(
             settings.spool / "tls", settings.hostname, time.time()
         )

@@ -4,15 +4,19 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mta.model.trouble import SigningError
 
-from mta.edge.rsa import load_key
 from mta.edge.tls import CertificateError, server_context
 
 from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import Settings, warnings
 from mta.config.document import as_yaml
+from mta.config.settings import DkimKey
+
+if TYPE_CHECKING:
+    from mta.edge.rsa import RsaKey
 
 EXAMPLE = """\
   mta check --config /etc/mta/config.yaml   # status 2 and every mistake, or the settings in force
@@ -50,7 +54,7 @@ def file_problems(settings: Settings) -> Iterator[str]:
     """Every key and certificate that the settings name and that cannot be used."""
     for place, entry in enumerate(settings.dkim):
         try:
-            load_key(entry.key)
+            _key(entry)
         except SigningError as error:
             yield f"dkim[{place}].key: {error}"
     if settings.tls.certificate and settings.tls.key:
@@ -63,6 +67,12 @@ def file_problems(settings: Settings) -> Iterator[str]:
 def weak_keys(settings: Settings) -> Iterator[str]:
     """A warning for every DKIM key that receivers think little of. Raises SigningError."""
     for place, entry in enumerate(settings.dkim):
-        key = load_key(entry.key)
+        key = _key(entry)
         if key.is_weak:
             yield f"dkim[{place}].key: {key.bits} bits are few; 2048 are what receivers ask for"
+
+
+def _key(entry: DkimKey) -> "RsaKey":
+    from mta.edge.rsa import load_key  # with a library of 8 MB, which a server may not need
+
+    return load_key(entry.key)

@@ -4,8 +4,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mta.edge.certificates import self_signed_in
-
 from mta.config import Settings
 from mta.config.quantities import Endpoint
 from mta.config.settings import Listen, Tls
@@ -87,6 +85,8 @@ def _tls_of_all(settings: Settings) -> Tls:
     """The certificate, which all have in common although it is in the folder of one."""
     if settings.tls.certificate is not None:
         return settings.tls
+    from mta.edge.certificates import self_signed_in  # with a library of 8 MB
+
     certificate, key = self_signed_in(settings.spool / "tls")
     return settings.tls.model_copy(update={"certificate": certificate, "key": key})
 
