@@ -1,8 +1,9 @@
 """One destination's mail, carried letter after letter, over one connection while it lasts."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import cast
 
 from mta.model.domain import Host, TlsDemand
 from mta.model.envelope import Destination, Letter
@@ -56,23 +57,20 @@ class Courier:
 
     async def deliver(self, letter: Letter) -> tuple[Outcome, ...]:
         """Try once to bring a letter to its recipients; an outcome for each, in their order."""
-        outcomes: dict[int, Outcome] = {}
+        outcomes: list[Outcome | None] = [None] * len(letter.recipients)
         troubles: list[Outcome] = []
         if self._session is not None:
             # A kept connection that broke says little about the host: go there afresh.
             await self._carry(letter, self._session, outcomes)
-        if len(outcomes) < len(letter.recipients):
+        if not all(outcomes):
             async for reached in self._sessions():
                 if isinstance(reached, Outcome):
                     troubles.append(reached)
                     continue
                 troubles += await self._carry(letter, reached, outcomes)
-                if len(outcomes) == len(letter.recipients):
+                if all(outcomes):
                     break
-        if len(outcomes) < len(letter.recipients):
-            last = conclusion(troubles)
-            return tuple(outcomes.get(i, last) for i in range(len(letter.recipients)))
-        return tuple(outcomes[i] for i in range(len(letter.recipients)))
+        return _complete(outcomes, troubles)
 
     @property
     def is_connected(self) -> bool:
@@ -86,15 +84,13 @@ class Courier:
             self._session = None
 
     async def _carry(
-        self, letter: Letter, session: Session, outcomes: dict[int, Outcome]
+        self, letter: Letter, session: Session, outcomes: list[Outcome | None]
     ) -> list[Outcome]:
         """Send to all that have no outcome yet; gives the troubles to take to another host."""
         troubles: list[Outcome] = []
-        while not troubles and (places := _without_outcome(letter, outcomes)):
-            part = replace(letter, recipients=tuple(letter.recipients[i] for i in places))
-            got = dict(zip(places, await session.send(part), strict=True))
-            outcomes |= _final_for_now(got)
-            troubles = [outcome for outcome in got.values() if _is_worth_another_host(outcome)]
+        while not troubles and (places := _without_outcome(outcomes)):
+            got = await session.send(_part(letter, places))
+            troubles = _enter(outcomes, places, got)
         self._session = session if session.is_usable else None
         if self._session is None:
             await session.close()
@@ -154,32 +150,51 @@ class Courier:
         return usable
 
 
-def _without_outcome(letter: Letter, outcomes: Mapping[int, Outcome]) -> list[int]:
+def _complete(outcomes: list[Outcome | None], troubles: list[Outcome]) -> tuple[Outcome, ...]:
+    """The same; what came of all the troubles where there is no outcome."""
+    if all(outcomes):
+        return tuple(cast(list[Outcome], outcomes))
+    last = conclusion(troubles)
+    return tuple([last if outcome is None else outcome for outcome in outcomes])
+
+
+def _without_outcome(outcomes: Sequence[Outcome | None]) -> list[int]:
     """The next recipients to send to, as many as one transaction may hold."""
-    left = (i for i in range(len(letter.recipients)) if i not in outcomes)
+    left = (place for place, outcome in enumerate(outcomes) if outcome is None)
     return list(islice(left, RECIPIENTS_AT_ONCE))
 
 
-def _is_worth_another_host(outcome: Outcome) -> bool:
-    return (
-        outcome.scope is Scope.HOST
-        and outcome.verdict is not Verdict.DELIVERED
-        and not outcome.may_have_arrived
-    )
+def _part(letter: Letter, places: Sequence[int]) -> Letter:
+    """The letter for those of its recipients at these places."""
+    if len(places) == len(letter.recipients):
+        return letter
+    return replace(letter, recipients=tuple([letter.recipients[place] for place in places]))
 
 
-def _final_for_now(got: Mapping[int, Outcome]) -> dict[int, Outcome]:
-    """The outcomes that stand for this attempt.
+def _enter(
+    outcomes: list[Outcome | None], places: Sequence[int], got: Sequence[Outcome]
+) -> list[Outcome]:
+    """Enter the outcomes that stand for this attempt at their places; gives the troubles.
 
-    Not those that another host may better; nor "too many recipients" while others of the same
-    transaction were taken: those go in the next one (RFC 5321 §4.5.3.1.10).
+    Not entered are those that another host may better; nor "too many recipients" while others
+    of the same transaction were taken: those go in the next one (RFC 5321 §4.5.3.1.10).
     """
-    some_went = any(outcome.verdict is Verdict.DELIVERED for outcome in got.values())
-    return {
-        place: outcome
-        for place, outcome in got.items()
-        if not _is_worth_another_host(outcome) and not (some_went and _is_too_many(outcome))
-    }
+    troubles: list[Outcome] = []
+    delivered = Verdict.DELIVERED
+    some_went = any(outcome.verdict is delivered for outcome in got)
+    for place, outcome in zip(places, got, strict=True):
+        if outcome.verdict is delivered:
+            outcomes[place] = outcome
+        elif _is_worth_another_host(outcome):
+            troubles.append(outcome)
+        elif not (some_went and _is_too_many(outcome)):
+            outcomes[place] = outcome
+    return troubles
+
+
+def _is_worth_another_host(outcome: Outcome) -> bool:
+    """Of one that is not DELIVERED."""
+    return outcome.scope is Scope.HOST and not outcome.may_have_arrived
 
 
 def _is_too_many(outcome: Outcome) -> bool:
