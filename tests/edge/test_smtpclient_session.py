@@ -15,7 +15,7 @@ from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome, Scope, Stage, Verdict
 
 from mta.edge.smtpclient import SmtpConnector, SmtpSession, Timeouts
-from mta.edge.smtpclient.transaction import BLOCK, blocks
+from mta.edge.smtpclient.transaction import BLOCK, blocks, is_normal
 
 from tests.edge.scripted_peer import Caller, Script, ScriptedPeer, run, until
 
@@ -121,6 +121,24 @@ def test_content_is_written_in_blocks() -> None:
     sizes = [len(block) for block in blocks(content)]
 
     assert sizes == [BLOCK, BLOCK, BLOCK + 3]
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\r\n", b"\r", b"\n", b"a", b"."]), max_size=12))
+def test_content_is_normal_where_cr_and_lf_are_always_together(parts: list[bytes]) -> None:
+    content = b"".join(parts)
+
+    pairs = content.count(b"\r\n")
+    expected = content.count(b"\r") == pairs == content.count(b"\n")
+    assert is_normal(content) is expected
+    assert is_normal(b"x" * BLOCK + content) is expected
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+@pytest.mark.parametrize("newline", [b"\r\n", b"\r", b"\n"])
+def test_a_newline_at_the_edge_of_a_block_is_seen_whole(newline: bytes, excess: int) -> None:
+    content = b"x" * (BLOCK - 1 + excess) + newline + b"x" * BLOCK
+
+    assert is_normal(content) is (newline == b"\r\n")
 
 
 @pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\n.\nMAIL\r\n", b"a\r\n.\r"])

@@ -86,12 +86,12 @@ class Wire(SMTPProtocol):
         self.expect(replies)
         self.put(commands)
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         """Write, at once or never: nothing is written where ConversationError is raised."""
         if self._trouble is not None:
             raise ConversationError(*self._trouble)
         try:
-            self.write(data)
+            self.write(cast(bytes, data))  # a transport takes any buffer
         except SMTPServerDisconnected:
             raise self.end("the connection is closed") from None
 
