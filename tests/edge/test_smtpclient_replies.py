@@ -1,3 +1,6 @@
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +17,11 @@ from mta.edge.smtpclient.replies import (
 )
 
 
-def replies_in(*segments: bytes) -> list[RawReply]:
+def replies_in(*segments: bytes, most: int = 1000) -> list[RawReply]:
     reader = ReplyReader()
-    found = []
+    found: list[RawReply] = []
     for segment in segments:
-        reader.feed(segment)
-        while (reply := reader.take()) is not None:
-            found.append(reply)
+        reader.read(segment, found, most)
     return found
 
 
@@ -72,15 +73,21 @@ def test_what_is_no_reply_is_malformed(data: bytes) -> None:
         replies_in(data)
 
 
-def test_the_rest_is_what_was_not_taken() -> None:
+@pytest.mark.parametrize(
+    ("most", "rest"),
+    [(0, b"250 a\r\n250 b\r\n25"), (1, b"250 b\r\n25"), (2, b"25"), (3, b"25")],
+)
+@pytest.mark.parametrize("cut", range(17))
+def test_the_rest_is_what_was_not_taken(most: int, rest: bytes, cut: int) -> None:
+    data = b"250 a\r\n250 b\r\n25"
     reader = ReplyReader()
-    reader.feed(b"250 a\r\n250 b\r\n25")
+    found: list[RawReply] = []
 
-    rests = [reader.rest]
-    while reader.take() is not None:
-        rests.append(reader.rest)
+    reader.read(data[:cut], found, most)
+    reader.read(data[cut:], found, most)
 
-    assert rests == [b"250 a\r\n250 b\r\n25", b"250 b\r\n25", b"25"]
+    assert reader.rest == rest
+    assert found == [RawReply(250, (b"a",)), RawReply(250, (b"b",))][:most]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +119,46 @@ def test_legible_text_is_printable_whatever_it_was(raw: bytes) -> None:
 
     assert text.isprintable()
     text.encode()
+
+
+def plainly_read(data: bytes) -> tuple[list[RawReply], bool]:
+    """The replies in `data`, line by line with nothing remembered, and whether all was well."""
+    replies: list[RawReply] = []
+    lines: list[tuple[bytes, bytes]] = []
+    for line in data.split(b"\n")[:-1]:
+        found = re.fullmatch(rb"([2-5]\d\d)(?:([ -])((?s:.*)))?", line.removesuffix(b"\r"))
+        if found is None or (lines and lines[0][0] != found[1]):
+            return replies, False
+        lines.append((found[1], found[3] or b""))
+        if found[2] != b"-":
+            replies.append(RawReply(int(found[1]), tuple(text for _, text in lines)))
+            lines = []
+    return replies, True
+
+
+reply_like = st.lists(
+    st.sampled_from(
+        [b"250 ok", b"250-ok", b"250", b"550 5.1.1 no", b"354 go", b"\r\n", b"\r\n", b"\n", b"\r"]
+    )
+    | st.sampled_from([b"250 \xff\0", b"250 " + b"x" * 99, b"250-" + b"y" * 200, b"9", b" "])
+    | st.binary(max_size=4),
+    max_size=30,
+).map(b"".join)
+
+
+@given(reply_like, st.lists(st.integers(0, 300), max_size=6))
+def test_replies_are_read_as_if_nothing_were_remembered(data: bytes, cuts: list[int]) -> None:
+    reader = ReplyReader()
+    found: list[RawReply] = []
+    is_well = True
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    try:
+        for begin, end in pairwise(edges):
+            reader.read(data[begin:end], found, 1000)
+    except MalformedReply:
+        is_well = False
+
+    assert (found, is_well) == plainly_read(data)
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))

@@ -194,6 +194,36 @@ def test_a_thousand_recipients_are_one_transaction() -> None:
     assert verdicts == [Verdict.DELIVERED, Verdict.FAILED] * 500
 
 
+def test_the_same_words_mean_what_they_mean_where_they_are_said() -> None:
+    async def script(client: Caller) -> None:
+        await client.hear(4)
+        await client.say("250 ok", "250 ok", "550 no", "354 go ahead")
+        await client.hear_content()
+        await client.say("550 no")
+        await client.take_leave()
+
+    outcomes = run(sent(script))
+
+    assert [(o.stage, o.scope) for o in outcomes] == [
+        (Stage.CONTENT, Scope.MESSAGE),
+        (Stage.RECIPIENT, Scope.RECIPIENT),
+    ]
+
+
+def test_recipients_that_hear_the_same_share_an_outcome() -> None:
+    async def script(client: Caller) -> None:
+        await client.hear(4)
+        await client.say("250 ok", "550 no such user", "550 no such user", "503 what?")
+        await client.hear()
+        await client.say("250 ok")
+        await client.take_leave()
+
+    ann, bob = run(sent(script))
+
+    assert (ann.verdict, ann.scope) == (Verdict.FAILED, Scope.RECIPIENT)
+    assert ann is bob
+
+
 def test_many_letters_go_over_one_session() -> None:
     async def script(client: Caller) -> None:
         await client.greet("PIPELINING")
@@ -294,6 +324,35 @@ def test_a_time_limit_that_was_kept_does_not_count_later() -> None:
             return session.is_usable
 
     assert run(carry())
+
+
+def test_a_limit_bounds_each_reply_of_a_group_and_not_the_group() -> None:
+    async def script(client: Caller) -> None:
+        await client.hear(4)
+        for reply in ("250 ok", "250 ok", "250 ok", "354 go ahead"):
+            await asyncio.sleep(0.2)
+            await client.say(reply)
+        await client.hear_content()
+        await client.say("250 ok")
+        await client.take_leave()
+
+    outcomes = run(sent(script, timeouts=Timeouts(mail=0.6, rcpt=0.6, data=0.6)))
+
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.DELIVERED}
+
+
+def test_who_was_answered_before_the_silence_has_that_answer() -> None:
+    async def script(client: Caller) -> None:
+        await client.hear(4)
+        await client.say("250 ok", "550 5.1.1 no such user")
+        await client.hear_end()
+
+    outcomes = run(sent(script, timeouts=Timeouts(rcpt=0.1)))
+
+    assert [(o.verdict, str(o.reply)) for o in outcomes] == [
+        (Verdict.FAILED, "550 5.1.1 no such user"),
+        (Verdict.DEFERRED, "451 4.4.2 the peer gave no reply within 0.1 seconds"),
+    ]
 
 
 @pytest.mark.parametrize(

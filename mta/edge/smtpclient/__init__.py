@@ -5,6 +5,7 @@
     transaction   one letter: MAIL, RCPT, DATA
     conversation  how far it has come; makes every Outcome
     wire          one connection: which reply belongs to which command
+    watch         its time limits
     offers        what the answer to EHLO offers
     replies       a peer's bytes, bounded, read and escaped
 

@@ -48,6 +48,7 @@ class Conversation:
     stage: Stage
     tls: TlsFacts | None = None
     offers: Offers = NO_OFFERS
+    _judged: tuple[RawReply, Outcome] | None = None  # the last one, as it often comes again
 
     async def ask(self, command: bytes, limit: float) -> RawReply:
         """Say one command line and hear its reply. Raises ConversationError."""
@@ -60,12 +61,22 @@ class Conversation:
         A 421 ends the conversation (RFC 5321 §3.8). So does a 2yz or 3yz out of place, which
         raises ConversationError: nobody knows what such a peer believes that it was told.
         """
-        words = reply.legible()
         if not reply.is_refusal:
+            words = reply.legible()
             raise self.wire.end(f"the reply is out of place: {words.code} {words.text}", 5, 0)
         if reply.code == 421:
-            self.wire.end(f"the peer is closing: {words.text}")
-        return judge(words, self.stage, self.host, self.tls)
+            self.wire.end(f"the peer is closing: {reply.legible().text}")
+        return self.outcome(reply)
+
+    def outcome(self, reply: RawReply) -> Outcome:
+        """What `reply` means at this stage; equal short replies in a row share one outcome."""
+        if self._judged is not None:
+            judged, outcome = self._judged
+            if judged is reply and outcome.stage is self.stage and outcome.tls is self.tls:
+                return outcome
+        outcome = judge(reply.legible(), self.stage, self.host, self.tls)
+        self._judged = (reply, outcome)
+        return outcome
 
     def breakdown(self, error: ConversationError, *, may_have_arrived: bool = False) -> Outcome:
         """What it means that the conversation broke at this stage."""

@@ -1,6 +1,7 @@
 """What a peer offers in its answer to EHLO (RFC 5321 §4.1.1.1)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
 
@@ -25,6 +26,7 @@ class Offers:
 NO_OFFERS = Offers()  # what HELO brings
 
 
+@lru_cache(maxsize=64)  # a host says the same each time, in at most wire.MAX_OCTETS
 def offers_in(reply: RawReply) -> Offers:
     """Read the answer to EHLO. Whatever cannot be read is not offered."""
     message = "\n".join(line.decode("ascii", "replace") for line in reply.lines)

@@ -1,13 +1,16 @@
 """What a peer says, as bytes in and replies out; hostile until it has been through here."""
 
 import re
+from collections.abc import MutableSequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mta.model.outcome import Reply, parse_reply
 
 MAX_TEXT = 500  # characters of a reply's text that are kept
+MAX_REMEMBERED = 100  # octets of a line that is worth remembering
 
-_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:[ -](.*))?", re.DOTALL)
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3} ")
 
 
@@ -42,6 +45,8 @@ class RawReply:
 
         A status that each line repeats (RFC 2034 §4) is kept once.
         """
+        if len(self.lines) == 1:
+            return parse_reply(self.code, shortened(legible(self.lines[0])))
         first, *others = (legible(line) for line in self.lines)
         status = _STATUS.match(first)
         if status is not None:
@@ -52,46 +57,81 @@ class RawReply:
 class ReplyReader:
     """Takes bytes as they come and gives the replies in them, one after the other.
 
-    Its owner bounds how many bytes it feeds; each byte is looked at a few times at most.
+    Its owner bounds how many bytes it reads; each byte is looked at a few times at most.
     """
 
     def __init__(self) -> None:
         self._rest = bytearray()  # what has come and was not taken
-        self._code = b""
-        self._lines: list[bytes] = []  # of the reply that is not complete yet
+        self._searched = 0  # octets of it that hold no newline
+        self._code = 0
+        self._texts: list[bytes] = []  # of the reply that is not complete yet
 
     @property
     def rest(self) -> bytes:
         """What has come beyond the replies and the lines that were taken."""
         return bytes(self._rest)
 
-    def feed(self, data: bytes) -> None:
-        """Take more of what the peer said."""
-        self._rest += data
+    def read(self, data: bytes, replies: MutableSequence[RawReply], most: int) -> None:
+        """Take more of what the peer said; append the replies in it, until there are `most`.
 
-    def take(self) -> RawReply | None:
-        """The next reply, or None if it is not complete. Raises MalformedReply."""
-        while (end := self._rest.find(b"\n")) >= 0:
-            line = bytes(self._rest[:end])
-            del self._rest[: end + 1]
-            if self._is_last(line.removesuffix(b"\r")):
-                reply = RawReply(int(self._code), tuple(self._lines))
-                self._code, self._lines = b"", []
-                return reply
-        return None
+        Raises MalformedReply, behind the replies before it.
+        """
+        if self._rest or not data.endswith(b"\n"):
+            self._rest += data
+            data = self._whole_lines()
+        lines = data.split(b"\n")
+        for place, line in enumerate(lines[:-1]):
+            if len(replies) >= most:
+                self._rest[:0] = b"\n".join(lines[place:])
+                self._searched = 0
+                break
+            reply = self._take(line)
+            if reply is not None:
+                replies.append(reply)
 
-    def _is_last(self, line: bytes) -> bool:
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise MalformedReply(f'expected an SMTP reply, got "{legible(line[:80])}"')
-        code, separator, text = found.groups(default=b"")
-        if self._code and code != self._code:
+    def _whole_lines(self) -> bytes:
+        """Take out of the rest what ends in a newline."""
+        end = self._rest.rfind(b"\n", self._searched) + 1
+        lines = bytes(self._rest[:end])
+        del self._rest[:end]
+        self._searched = len(self._rest)
+        return lines
+
+    def _take(self, line: bytes) -> RawReply | None:
+        """Add a line to the reply; gives the reply if that was its last. Raises MalformedReply."""
+        alone = _short_line(line) if len(line) <= MAX_REMEMBERED else _line(line)
+        if alone is None:
+            raise MalformedReply(f'expected an SMTP reply, got "{_beginning(line)}"')
+        is_last = line[3:4] != b"-"
+        if not self._texts:
+            if is_last:
+                return alone
+            self._code = alone.code
+        elif alone.code != self._code:
             raise MalformedReply(
-                f'expected another line of reply {self._code.decode()}, got "{legible(line[:80])}"'
+                f'expected another line of reply {self._code}, got "{_beginning(line)}"'
             )
-        self._code = code
-        self._lines.append(text)
-        return separator != b"-"
+        self._texts += alone.lines
+        if not is_last:
+            return None
+        reply = RawReply(self._code, tuple(self._texts))
+        self._texts = []
+        return reply
+
+
+def _line(line: bytes) -> RawReply | None:
+    """One line of a reply, with its CR or without, as if it were all of it; None if it is none."""
+    found = _LINE.fullmatch(line.removesuffix(b"\r"))
+    return None if found is None else RawReply(int(found[1]), (found[2] or b"",))
+
+
+# A peer says the same few lines for each letter, and most peers say the same ones: a line that
+# is remembered costs a tenth of one that is read.
+_short_line = lru_cache(maxsize=1024)(_line)
+
+
+def _beginning(line: bytes) -> str:
+    return legible(line.removesuffix(b"\r")[:80])
 
 
 def legible(raw: bytes) -> str:

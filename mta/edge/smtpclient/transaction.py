@@ -1,12 +1,11 @@
 """One letter over one conversation: MAIL, RCPT, DATA, and what became of each recipient."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import IncrementalNewlineDecoder
 
 from mta.model.envelope import Letter
-from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, judge
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
 from mta.edge.smtpclient.conversation import Conversation, Refused
 from mta.edge.smtpclient.offers import Offers
@@ -15,7 +14,7 @@ from mta.edge.smtpclient.wire import ConversationError
 
 BLOCK = 64 * 1024  # octets of content that are written at once
 
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROLS = bytes((*range(0x20), 0x7F))
 
 
 class Transaction:
@@ -30,7 +29,7 @@ class Transaction:
         self._letter = letter
         self._is_pipelined = conversation.offers.has_pipelining
         self._is_complete = False  # the final dot was written: the peer may have the message
-        self._outcomes: list[Outcome | None] = [None] * len(letter.recipients)
+        self._own: dict[int, Outcome] = {}  # of recipients that were refused, by their places
 
     async def outcomes(self) -> tuple[Outcome, ...]:
         """Carry the letter; gives an outcome for each recipient, in their order."""
@@ -41,20 +40,38 @@ class Transaction:
             common = refused.outcome
         except ConversationError as error:
             common = self._talk.breakdown(error, may_have_arrived=self._is_complete)
-        return tuple(common if own is None else own for own in self._outcomes)
+        count = len(self._letter.recipients)
+        if not self._own:
+            return (common,) * count
+        return tuple([self._own.get(place, common) for place in range(count)])
 
     async def _common_outcome(self) -> Outcome:
         """What became of every recipient that was not refused by itself."""
         reply = objection(self._letter, self._talk.offers)
         if reply is not None:
             return self._unfit(reply)
-        mail, *rcpts = envelope_commands(self._letter, self._talk.offers)
-        if self._is_pipelined:
-            self._talk.wire.say(b"".join((mail, *rcpts, b"DATA\r\n")), len(rcpts) + 2)
+        commands = envelope(self._letter, self._talk.offers)
+        if self._is_pipelined and await self._is_taken_at_once(commands):
+            return await self._carry_content()
+        mail, *rcpts = commands.splitlines(keepends=True)
         await self._offer_sender(mail)
         await self._offer_recipients(rcpts)
         await self._offer_content()
         return await self._carry_content()
+
+    async def _is_taken_at_once(self, commands: bytes) -> bool:
+        """Say the envelope; whether all of it was taken, as nearly every envelope is.
+
+        Where it was not, the steps below hear the replies one by one.
+        """
+        talk, limits = self._talk, self._talk.timeouts
+        count = len(self._letter.recipients)
+        talk.wire.say(commands + b"DATA\r\n", count + 2)
+        await talk.wire.gather([limits.mail, *([limits.rcpt] * count), limits.data])
+        if not talk.wire.has_heard_envelope(count + 2):
+            return False
+        talk.stage = Stage.CONTENT
+        return True
 
     def _unfit(self, reply: Reply) -> Outcome:
         # Another host may offer more, but what is too large is so for the whole destination.
@@ -100,8 +117,8 @@ class Transaction:
             outcome = self._talk.refusal(reply)
             if reply.code == 421:  # meant for all who have no answer yet
                 raise Refused(outcome)
-            self._outcomes[place] = outcome
-        if outcome is not None and None not in self._outcomes:
+            self._own[place] = outcome
+        if outcome is not None and len(self._own) == len(rcpts):
             await self._withdraw()
             raise Refused(outcome)
 
@@ -150,7 +167,7 @@ class Transaction:
         self._is_complete = True
         reply = await wire.last_word(talk.timeouts.final_dot)
         if reply.is_positive:
-            return judge(reply.legible(), talk.stage, talk.host, talk.tls)
+            return talk.outcome(reply)
         return talk.refusal(reply)
 
     async def _interrupted(self) -> Outcome:
@@ -162,7 +179,7 @@ class Transaction:
 
 def objection(letter: Letter, offers: Offers) -> Reply | None:
     """Why a peer with these offers cannot be given this letter at all; None if it can."""
-    if _needs_smtputf8(letter) and not offers.has_smtputf8:
+    if not offers.has_smtputf8 and _needs_smtputf8(letter):
         return Reply(550, "the message needs SMTPUTF8, and the host does not offer it", 6, 7)
     if letter.is_8bit and not offers.has_8bitmime:
         return Reply(554, "the message needs 8BITMIME, and the host does not offer it", 6, 3)
@@ -173,27 +190,24 @@ def objection(letter: Letter, offers: Offers) -> Reply | None:
     return None
 
 
-def envelope_commands(letter: Letter, offers: Offers) -> list[bytes]:
-    """MAIL and each RCPT as lines, with what the peer offers and the letter needs.
+def envelope(letter: Letter, offers: Offers) -> bytes:
+    """MAIL and each RCPT, a line each, with what the peer offers and the letter needs.
 
     Raises ValueError for an address that would become a command of its own: none that came
     through `parse_address` does.
     """
+    # The parts of each address stand here, since a call for each of many is what this costs.
+    rcpts = "".join([f"RCPT TO:<{to.local}@{to.domain}>\r\n" for to in letter.recipients])
     sender = "" if letter.sender is None else str(letter.sender)
-    parameters = (
-        f" SIZE={len(letter.content)}" if offers.has_size else "",  # RFC 1870 §6
-        " BODY=8BITMIME" if letter.is_8bit else "",  # RFC 6152 §2
-        " SMTPUTF8" if _needs_smtputf8(letter) else "",  # RFC 6531 §3.4
-    )
-    texts = (
-        f"MAIL FROM:<{sender}>{''.join(parameters)}",
-        *(f"RCPT TO:<{recipient}>" for recipient in letter.recipients),
-    )
-    lines = [text.encode() for text in texts]
-    for line in lines:
-        if _CONTROL.search(line):
-            raise ValueError(f"expected an address without control characters, got {line!r}")
-    return [line + b"\r\n" for line in lines]
+    size = f" SIZE={len(letter.content)}" if offers.has_size else ""  # RFC 1870 §6
+    body = " BODY=8BITMIME" if letter.is_8bit else ""  # RFC 6152 §2
+    is_utf8 = letter.needs_smtputf8 or not (rcpts.isascii() and sender.isascii())
+    utf8 = " SMTPUTF8" if is_utf8 else ""  # RFC 6531 §3.4
+    commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}\r\n{rcpts}".encode()
+    controls = len(commands) - len(commands.translate(None, _CONTROLS))
+    if controls != 2 * (1 + len(letter.recipients)):  # the ends of our own lines
+        raise ValueError(f"expected addresses without control characters, got {commands[:500]!r}")
+    return commands
 
 
 def _needs_smtputf8(letter: Letter) -> bool:

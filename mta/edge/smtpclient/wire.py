@@ -8,13 +8,16 @@ its place alone, and a peer that says more than it was asked is out of step for 
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import cast
 
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
 from mta.edge.smtpclient.replies import MalformedReply, RawReply, ReplyReader, legible
+from mta.edge.smtpclient.watch import Watch
 
 # A peer may say so much between two commands of ours: room for any EHLO, and for a long-winded
 # answer to each recipient. It bounds a line, a reply and all replies of a group at once.
@@ -43,11 +46,13 @@ class Wire(SMTPProtocol):
 
     def __init__(self, replies: int) -> None:
         super().__init__(asyncio.get_running_loop())
+        self._watch = Watch(self._loop, self.end)
         self._trouble: tuple[str, int, int] | None = None  # what a ConversationError is made of
         self._reader = ReplyReader()
         self._replies: deque[RawReply] = deque()
         self._owed = 0
         self._allowance = 0
+        self._limits: Sequence[float] = ()  # of the replies that are waited for together
         self._change: asyncio.Future[None] | None = None
         self.expect(replies)
 
@@ -101,11 +106,34 @@ class Wire(SMTPProtocol):
         Raises ConversationError when neither can happen any more.
         """
         if self._paused:
-            await self._until(lambda: not self._paused or self.has_spoken, limit, "took nothing")
-        if self._trouble is not None and not self.has_spoken:
+            self._watch.start(limit, "took nothing")
+            try:
+                while self._paused and not self._replies and self._trouble is None:
+                    await self._next_change()
+            finally:
+                self._watch.stop()
+        if self._trouble is not None and not self._replies:
             raise ConversationError(*self._trouble)
 
     # Hearing
+
+    async def gather(self, limits: Sequence[float]) -> None:
+        """Wait for so many replies together, where none is there yet; as a rule for one moment.
+
+        Each is bounded by its own limit, from the reply before it. The wait ends early with a
+        reply that is not positive, since it may be the last; and with trouble, which is told
+        to whoever takes the first reply that is missing.
+        """
+        if self._trouble is not None:
+            return
+        self._limits = limits
+        self._watch.start(limits[0], "gave no reply")
+        try:
+            while len(self._replies) < len(self._limits) and self._trouble is None:
+                await self._next_change()
+        finally:
+            self._limits = ()
+            self._watch.stop()
 
     async def reply(self, limit: float) -> RawReply:
         """The next reply, in the order of the commands; whole within `limit` seconds.
@@ -113,10 +141,8 @@ class Wire(SMTPProtocol):
         Raises ConversationError.
         """
         if not self._replies:
-            await self._until(lambda: self.has_spoken, limit, "gave no reply")
-        if self._trouble is not None and not self._replies:
-            raise ConversationError(*self._trouble)
-        return self._replies.popleft()
+            await self.gather((limit,))
+        return self._next_reply()
 
     async def last_word(self, limit: float) -> RawReply:
         """As `reply`, but cancellation does not end the wait: it is absorbed.
@@ -124,24 +150,39 @@ class Wire(SMTPProtocol):
         Who is cancelled here gets the reply all the same, and finds the cancellation in
         `asyncio.Task.cancelling`.
         """
-        deadline = self._loop.time() + limit
-        while True:
-            try:
-                return await self.reply(max(0.0, deadline - self._loop.time()))
-            except asyncio.CancelledError:
-                continue
+        if not self._replies and self._trouble is None:
+            self._watch.start(limit, "gave no reply")
+            while not self._replies and self._trouble is None:
+                with suppress(asyncio.CancelledError):
+                    await self._next_change()
+            self._watch.stop()
+        return self._next_reply()
 
-    async def _until(self, is_so: Callable[[], bool], limit: float, complaint: str) -> None:
-        """Wait for `is_so`, or for trouble; `limit` seconds without it are trouble."""
-        timer = self._loop.call_later(
-            limit, self.end, f"the peer {complaint} within {limit:.3g} seconds"
-        )
+    def has_heard_envelope(self, replies: int) -> bool:
+        """Take so many replies at once, if all have come: a 354 behind nothing but 2yz.
+
+        None is taken where it is not so.
+        """
+        heard = self._replies
+        if len(heard) != replies or not heard[-1].is_go_ahead:
+            return False
+        if sum([reply.is_positive for reply in heard]) != replies - 1:
+            return False
+        heard.clear()
+        return True
+
+    def _next_reply(self) -> RawReply:
+        if not self._replies:
+            assert self._trouble is not None, "a wait ends with a reply or with trouble"
+            raise ConversationError(*self._trouble)
+        return self._replies.popleft()
+
+    async def _next_change(self) -> None:
+        """Wait until something has happened that somebody may wait for."""
+        self._change = self._loop.create_future()
         try:
-            while not is_so() and self._trouble is None:
-                self._change = self._loop.create_future()
-                await self._change
+            await self._change
         finally:
-            timer.cancel()
             self._change = None
 
     def _wake(self) -> None:
@@ -189,7 +230,10 @@ class Wire(SMTPProtocol):
             pass  # all that QUIT could bring is a goodbye
         finally:
             self.abort()
-        await asyncio.wait((self._closed_future,), timeout=limit)
+        if not self._closed_future.done():
+            self._watch.start(limit, "did not let go")
+            while self._watch.is_on:
+                await self._next_change()
 
     # What the transport tells
 
@@ -200,20 +244,32 @@ class Wire(SMTPProtocol):
         if self._allowance < 0:
             self.end("the peer's reply has no end", 5, 0)
         else:
-            self._reader.feed(data)
-            self._take_replies()
+            self._take_replies(data)
 
-    def _take_replies(self) -> None:
+    def _take_replies(self, data: bytes) -> None:
+        before = len(self._replies)
         try:
-            while self._owed and (reply := self._reader.take()) is not None:
-                self._owed -= 1
-                self._replies.append(reply)
+            self._reader.read(data, self._replies, before + self._owed)
         except MalformedReply as error:
             self.end(str(error), 5, 0)
-            return
-        if not self._owed and (surplus := self._reader.rest):
+        came = len(self._replies) - before
+        self._owed -= came
+        if not self._owed and self._trouble is None and (surplus := self._reader.rest):
             self.end(f"the peer spoke unasked: {legible(surplus[:80])}", 5, 0)
-        if self._replies:
+        if came:
+            self._notice(before)
+
+    def _notice(self, before: int) -> None:
+        """Wake who waits for the replies behind so many; or, while more must come, time the next.
+
+        Who waits for one reply alone is woken by any.
+        """
+        missing = len(self._limits) - len(self._replies)
+        came = islice(self._replies, before, None)
+        if missing > 0 and all(reply.is_positive for reply in came):
+            self._watch.start(self._limits[-missing], "gave no reply")
+        else:
+            self._limits = ()
             self._wake()
 
     def resume_writing(self) -> None:
@@ -230,6 +286,7 @@ class Wire(SMTPProtocol):
         self._closed()
 
     def _closed(self) -> None:
+        self._watch.close()
         if not self._closed_future.done():
             self._closed_future.set_result(None)
 
