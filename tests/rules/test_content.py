@@ -1,6 +1,9 @@
 """Where a message's content ends, and what is stored of it."""
 
+import re
+import tracemalloc
 from collections.abc import Iterable
+from itertools import product
 
 import pytest
 
@@ -13,6 +16,7 @@ from mta.rules.content import (
     TOO_LARGE,
     BareNewlines,
     ContentReader,
+    has_bare_newlines,
 )
 
 NORMALISE, REFUSE = BareNewlines.NORMALISE, BareNewlines.REFUSE
@@ -55,6 +59,8 @@ STORED = [
     (b"a\r\r\nb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
     (b"a\n\nb\n\r\n.\r\n", b"a\r\n\r\nb\r\n\r\n"),
     (b"a\n\rb\r\n.\r\n", b"a\r\n\r\nb\r\n"),
+    (b"a\rb\nc\r\n.\r\n", b"a\r\nb\r\nc\r\n"),
+    (b"a\nb\rc\r\n.\r\n", b"a\r\nb\r\nc\r\n"),
     # What is no end, in all its disguises
     (b"a\n.\nb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
     (b"a\n.\r\nb\r\n.\r\n", b"a\r\n.\r\nb\r\n"),
@@ -149,3 +155,38 @@ def test_the_first_objection_stands() -> None:
     target.refuse(TOO_LARGE)
 
     assert target.objection == NUL
+
+
+def test_no_bare_newline_is_overlooked() -> None:
+    for length in range(8):
+        for octets in product(b"\r\na", repeat=length):
+            text = bytes(octets)
+
+            found = has_bare_newlines(text)
+
+            assert found == bool(re.search(rb"\r(?!\n)|(?<!\r)\n", text)), text
+
+
+def test_a_text_is_handed_over_once() -> None:
+    target = reader()
+    target.feed(b"hello\r\n.\r\n")
+
+    assert (target.held, target.take(), target.held, target.take()) == (7, b"hello\r\n", 0, b"")
+
+
+def test_a_large_content_is_in_memory_hardly_more_than_once() -> None:
+    piece = b"0123456789" * 6_000 + b"\r\n"
+    target = reader(size=10**8, line_length=10**5)
+    tracemalloc.start()
+
+    try:
+        for _ in range(200):
+            target.feed(piece)
+        target.feed(b".\r\n")
+        content = target.take()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert content == piece * 200
+    assert peak < 1.3 * len(content)
