@@ -7,6 +7,7 @@ of a command line, and in UTF-8 (RFC 6531 §3.2).
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from mta.model.address import Address, AddressError, parse_address
@@ -27,33 +28,88 @@ _MAIL_PARAMETERS = MappingProxyType(
 )
 _UNKNOWN_PARAMETER = Reply(555, "Parameter not recognised", 5, 4)
 
+# MAIL and RCPT as nearly all clients spell them, with an address that is no more than atoms and
+# a name: neither quotes nor literals, nor a domain whose end or length would have to be looked at.
+_ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_PLAIN = re.compile(
+    rb"(?:(?i:RCPT TO)|((?i:MAIL FROM))):"
+    rb"<(?=[^@]{1,64}@[^>]{1,63}>)"
+    rb"(" + _ATOM + rb"(?:\." + _ATOM + rb")*+)@"
+    rb"([A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+)(?<![0-9])>"
+    rb"(?(1)((?: (?i:SIZE)=([0-9]{1,20}))?(?: (?i:BODY=8BITMIME|BODY=7BIT))?))"
+)
+_MEMORABLE = 256  # octets of a command line
+_REMEMBERED = 1_024  # command lines, so less than a megabyte
+
 SENDER = 7  # the detail of X.1.7, bad sender's mailbox address syntax (RFC 3463 §3.2)
 RECIPIENT = 3  # the detail of X.1.3, bad destination mailbox address syntax
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command line: its verb in capitals, and the rest without outer spaces."""
-
-    verb: str
-    argument: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mail:
-    """What MAIL says; `path` is the text between the angle brackets, `size` in octets or 0."""
+    """What MAIL says; `path` is the text between the angle brackets, `size` in octets or 0.
+
+    `mailbox` is the address in the path, where it is known already.
+    """
 
     path: str
     size: int = 0
     is_smtputf8: bool = False
     has_parameters: bool = False
+    mailbox: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rcpt:
-    """What RCPT says; `path` is the text between the angle brackets."""
+    """What RCPT says; `path` is the text between the angle brackets, `mailbox` as in Mail."""
 
     path: str
+    mailbox: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line: its verb in capitals, and the rest without outer spaces.
+
+    `meaning` is what the rest says, where it is known already.
+    """
+
+    verb: str
+    argument: str
+    meaning: Mail | Rcpt | None = None
+
+
+def read_command(line: bytes) -> Command | Reply:
+    """As `parse_command`, and faster for what is said often.
+
+    A client says the same few lines again and again: to remember what they mean takes 0.1 us
+    a line, to look at a plain one 2 us, to parse it and its address 5 us.
+    """
+    return _remembered(line) if len(line) <= _MEMORABLE else parse_command(line)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(line: bytes) -> Command | Reply:
+    return plain_command(line) or parse_command(line)
+
+
+def plain_command(line: bytes) -> Command | None:
+    """MAIL or RCPT with a plain address, read to its end by one look; None for all else.
+
+    What it finds is what the strict parsers below would find.
+    """
+    found = _PLAIN.fullmatch(line)
+    if found is None:
+        return None
+    argument = line[5:].decode("ascii")
+    is_mail, local, domain, parameters, size = found.groups()
+    path = f"{local.decode('ascii')}@{domain.decode('ascii')}"
+    mailbox = Address(local.decode("ascii"), domain.decode("ascii").lower())
+    if not is_mail:
+        return Command("RCPT", argument, Rcpt(path, mailbox))
+    has_parameters = bool(parameters)
+    mail = Mail(path, int(size or 0), has_parameters=has_parameters, mailbox=mailbox)
+    return Command("MAIL", argument, mail)
 
 
 def parse_command(line: bytes) -> Command | Reply:

@@ -16,6 +16,8 @@ from mta.rules.commands import (
     parse_helo,
     parse_mail,
     parse_rcpt,
+    plain_command,
+    read_command,
 )
 
 
@@ -50,6 +52,55 @@ def test_a_command_is_its_verb_and_the_rest(line: bytes, command: Command) -> No
 )
 def test_a_line_that_is_no_command_is_refused(line: bytes) -> None:
     assert status(parse_command(line)) == "500 5.5.2"
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        (b"MAIL FROM:<a@b.test>", Mail("a@b.test", mailbox=Address("a", "b.test"))),
+        (
+            b"mail From:<A.b@B-c.Test> SIZE=12 BODY=8BITMIME",
+            Mail("A.b@B-c.Test", 12, has_parameters=True, mailbox=Address("A.b", "b-c.test")),
+        ),
+        (b"RCPT TO:<a@b.test>", Rcpt("a@b.test", Address("a", "b.test"))),
+    ],
+)
+def test_a_plain_command_is_understood_at_one_look(line: bytes, meaning: Mail | Rcpt) -> None:
+    command = plain_command(line)
+
+    assert command is not None
+    assert command.meaning == meaning
+    assert command.verb == line[:4].decode().upper()
+    assert command.argument == line[5:].decode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"MAIL FROM:<>",
+            b"RCPT TO:<postmaster>",
+            b"RCPT TO:<a@[192.0.2.1]>",
+            b"MAIL FROM: <a@b>",
+        ),
+        *(b"RCPT TO:<a@b.1>", b"RCPT TO:<a@b> SIZE=1", b"MAIL FROM:<a@b> SMTPUTF8", b"QUIT"),
+        *(b"RCPT TO:<a@-b>", b"RCPT TO:<a@b->", b"RCPT TO:<a@b..c>", b"RCPT TO:<a..b@c>"),
+        *(b"RCPT TO:<" + b"a" * 65 + b"@b>", b"RCPT TO:<a@" + b"b" * 64 + b">", b"RCPT TO:<a@b>\n"),
+        *(b"MAIL FROM:<a@b> BODY=7BIT SIZE=1", b"RCPT TO:<\xc3\xbc@b>", b"MAIL FROM:<a@b> SIZE="),
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_strict_parsers(line: bytes) -> None:
+    assert plain_command(line) is None
+    assert read_command(line) == parse_command(line)
+
+
+def test_a_line_that_is_long_is_read_and_not_remembered() -> None:
+    line = b"NOOP " + b"x" * 2_000
+    before = read_command(b"NOOP")
+
+    assert read_command(line) == parse_command(line)
+    assert read_command(line) is not read_command(line)
+    assert read_command(b"NOOP") is before
 
 
 @pytest.mark.parametrize("name", ["client.test", "my_host", "[192.0.2.1]", "[IPv6:::1]", "a" * 255])
