@@ -366,6 +366,22 @@ def test_a_new_certificate_counts_from_the_next_handshake(
     run(scene(), loop)
 
 
+def test_starttls_is_offered_from_when_there_is_a_certificate(context: ssl.SSLContext) -> None:
+    async def offers(server: SubmissionServer) -> bool:
+        async with talking(server) as talker:
+            await talker.say(b"EHLO c", b"QUIT")
+            return b"250-STARTTLS\r\n" in await talker.hear_all()
+
+    async def scene() -> list[bool]:
+        listener = Listener("127.0.0.1", 0, tls=TlsStart.STARTTLS)
+        async with serving(FakeDoor(), listeners=[listener]) as server:
+            before = await offers(server)
+            server.replace_tls(context)
+            return [before, await offers(server)]
+
+    assert run(scene()) == [False, True]
+
+
 # Time
 
 
@@ -466,7 +482,7 @@ def test_what_comes_while_a_client_is_slow_to_listen_is_heard(loop: str) -> None
             reader, writer = await asyncio.open_connection(*server.addresses[0], limit=2**16)
             talker = Talker(reader, writer)
             session = await only_session(server)
-            while not session._paused:  # type: ignore[attr-defined]  # asyncio's: replies pile up
+            while not session._is_deaf:
                 await talker.say_raw(b"HELP\r\n" * 1_000)
                 await asyncio.sleep(0)
             await talker.say(b"QUIT")

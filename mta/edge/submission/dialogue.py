@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,11 +19,14 @@ from mta.model.outcome import Reply
 from mta.rules.commands import (
     RECIPIENT,
     SENDER,
+    Command,
+    Mail,
+    Rcpt,
     address_in,
-    parse_command,
     parse_helo,
     parse_mail,
     parse_rcpt,
+    read_command,
 )
 
 from mta.edge.submission.settings import Door, SessionLimits
@@ -51,6 +55,46 @@ class Answer(NamedTuple):
     step: Step = Step.NEXT
 
 
+_OK = Answer(b"250 2.0.0 OK\r\n")
+_SENDER_OK = Answer(b"250 2.1.0 Sender OK\r\n")
+_RECIPIENT_OK = Answer(b"250 2.1.5 Recipient OK\r\n")
+_GO_ON = Answer(b"354 Send the message, and end it with a dot alone\r\n", Step.CONTENT)
+_SECURE = Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
+_BYE = Answer(b"221 2.0.0 Bye\r\n", Step.END)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is the same for many sessions; `offers_tls` and `is_secured` exclude each other."""
+
+    door: Door
+    hostname: str
+    to_ascii: Callable[[str], str]
+    limits: SessionLimits
+    needs_login: bool = False
+    offers_tls: bool = False
+    is_secured: bool = False
+
+    @cached_property
+    def helo(self) -> Answer:
+        """The answer to HELO."""
+        return Answer(f"250 {self.hostname}\r\n".encode("ascii"))
+
+    @cached_property
+    def ehlo(self) -> Answer:
+        """The answer to EHLO."""
+        words = [
+            self.hostname,
+            f"SIZE {self.limits.message_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "PIPELINING",
+            *(["STARTTLS"] if self.offers_tls else []),
+        ]
+        lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
+        return Answer(lines.encode("ascii"))
+
+
 @dataclass(slots=True)
 class _Transaction:
     """A message's envelope as it grows between MAIL and DATA."""
@@ -64,34 +108,21 @@ class _Transaction:
 
 def line_of(reply: Reply) -> bytes:
     """A reply as it goes on the wire: one line of printable ASCII, whatever its text is."""
-    text = _UNPRINTABLE.sub("?", reply.text[:_MAX_TEXT])
+    text = reply.text[:_MAX_TEXT]
+    if not (text.isascii() and text.isprintable()):
+        text = _UNPRINTABLE.sub("?", text)
     return f"{reply.code} {reply.status} {text}\r\n".encode("ascii")
 
 
 class Dialogue:
     """Answers one client's commands. A new one starts after STARTTLS (RFC 3207 §4.2)."""
 
-    def __init__(
-        self,
-        *,
-        door: Door,
-        hostname: str,
-        to_ascii: Callable[[str], str],
-        limits: SessionLimits,
-        client: str,
-        needs_login: bool = False,
-        offers_tls: bool = False,
-        is_secured: bool = False,
-    ) -> None:
-        """`client` is its IP address; `offers_tls` and `is_secured` exclude each other."""
-        self._door = door
-        self._hostname = hostname
-        self._to_ascii = to_ascii
-        self._limits = limits
+    def __init__(self, terms: Terms, client: str) -> None:
+        """`client` is its IP address."""
+        self._terms = terms
+        self._door = terms.door
+        self._limits = terms.limits
         self._client = client
-        self._needs_login = needs_login
-        self._offers_tls = offers_tls
-        self._is_secured = is_secured
         self._helo = ""
         self._is_extended = False
         self._transaction: _Transaction | None = None
@@ -100,12 +131,12 @@ class Dialogue:
 
     def answer(self, line: bytes) -> Answer:
         """The answer to a command line, without its CRLF."""
-        command = parse_command(line)
+        command = read_command(line)
         if isinstance(command, Reply):
             return self.error(command)
         handler = self._HANDLERS.get(command.verb)
         if handler is not None:
-            return handler(self, command.argument)
+            return handler(self, command)
         if command.verb in _FOREIGN:
             return Answer(line_of(Reply(554, "This is an SMTP server", 5, 1)), Step.CUT)
         return self.error(Reply(500, "Command not recognised", 5, 1))
@@ -144,52 +175,39 @@ class Dialogue:
             )
         return answer
 
-    def _ok(self, text: str = "OK", *, code: int = 250) -> Answer:
-        return self._fruitless(Answer(line_of(Reply(code, text))))
-
     def _refusal(self, reply: Reply) -> Answer:
         return self._fruitless(Answer(line_of(reply)))
 
-    def _on_helo(self, argument: str) -> Answer:
-        name = parse_helo(argument)
+    def _on_helo(self, command: Command) -> Answer:
+        return self._greet(command, self._terms.helo, is_extended=False)
+
+    def _on_ehlo(self, command: Command) -> Answer:
+        return self._greet(command, self._terms.ehlo, is_extended=True)
+
+    def _greet(self, command: Command, answer: Answer, *, is_extended: bool) -> Answer:
+        name = parse_helo(command.argument)
         if isinstance(name, Reply):
             return self.error(name)
         self.reset()
-        self._helo, self._is_extended = name, False
-        return self._fruitless(Answer(f"250 {self._hostname}\r\n".encode("ascii")))
+        self._helo, self._is_extended = name, is_extended
+        return self._fruitless(answer)
 
-    def _on_ehlo(self, argument: str) -> Answer:
-        name = parse_helo(argument)
-        if isinstance(name, Reply):
-            return self.error(name)
-        self.reset()
-        self._helo, self._is_extended = name, True
-        words = [
-            self._hostname,
-            f"SIZE {self._limits.message_size}",
-            "8BITMIME",
-            "SMTPUTF8",
-            "PIPELINING",
-            *(["STARTTLS"] if self._offers_tls else []),
-        ]
-        lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
-        return self._fruitless(Answer(lines.encode("ascii")))
-
-    def _on_mail(self, argument: str) -> Answer:
+    def _on_mail(self, command: Command) -> Answer:
         if not self._helo:
             return self.error(Reply(503, "Expected EHLO or HELO before MAIL", 5, 1))
         if self._transaction is not None:
             return self.error(Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1))
-        if self._needs_login:
+        if self._terms.needs_login:
             return self.error(Reply(530, "Authentication required", 7, 0))
-        mail = parse_mail(argument)
+        known = command.meaning
+        mail = known if isinstance(known, Mail) else parse_mail(command.argument)
         if isinstance(mail, Reply):
             return self.error(mail)
         if mail.has_parameters and not self._is_extended:
             return self.error(Reply(555, "Parameters need EHLO", 5, 4))
         if mail.size > self._limits.message_size:
             return self._refusal(Reply(552, "The message is too large", 3, 4))
-        sender = self._address(mail.path, SENDER, mail.is_smtputf8) if mail.path else None
+        sender = self._sender(mail)
         if isinstance(sender, Reply):
             return self.error(sender)
         client = Client(self._client, self._helo, self._protocol(mail.is_smtputf8))
@@ -197,16 +215,17 @@ class Dialogue:
         if objection is not None:
             return self._refusal(objection)
         self._transaction = _Transaction(sender, client, mail.is_smtputf8)
-        return Answer(b"250 2.1.0 Sender OK\r\n")
+        return _SENDER_OK
 
-    def _on_rcpt(self, argument: str) -> Answer:
+    def _on_rcpt(self, command: Command) -> Answer:
         transaction = self._transaction
         if transaction is None:  # no mistake where MAIL was refused and RCPT pipelined behind it
             return self._refusal(Reply(503, "Expected MAIL before RCPT", 5, 1))
-        rcpt = parse_rcpt(argument)
+        known = command.meaning
+        rcpt = known if isinstance(known, Rcpt) else parse_rcpt(command.argument)
         if isinstance(rcpt, Reply):
             return self.error(rcpt)
-        recipient = self._recipient(rcpt.path, transaction.is_smtputf8)
+        recipient = rcpt.mailbox or self._recipient(rcpt.path, transaction.is_smtputf8)
         if isinstance(recipient, Reply):
             return self.error(recipient)
         transaction.tried += 1
@@ -218,74 +237,80 @@ class Dialogue:
         if objection is not None:
             return self._surplus(objection, transaction)
         transaction.recipients.append(recipient)
-        return Answer(b"250 2.1.5 Recipient OK\r\n")
+        return _RECIPIENT_OK
 
     def _surplus(self, reply: Reply, transaction: _Transaction) -> Answer:
         """Refuse a recipient: a client may well name thousands of them, but not for ever."""
         is_endless = transaction.tried > 10 * self._limits.recipients
         return self.error(reply) if is_endless else Answer(line_of(reply))
 
-    def _on_data(self, argument: str) -> Answer:
-        if argument:
+    def _on_data(self, command: Command) -> Answer:
+        if command.argument:
             return self.error(Reply(501, "Expected DATA alone", 5, 4))
         if self._transaction is None:
             return self._refusal(Reply(503, "Expected MAIL and RCPT before DATA", 5, 1))
         if not self._transaction.recipients:
             return self._refusal(Reply(554, "No valid recipients", 5, 1))
-        return Answer(b"354 Send the message, and end it with a dot alone\r\n", Step.CONTENT)
+        return _GO_ON
 
-    def _on_rset(self, argument: str) -> Answer:
-        if argument:
+    def _on_rset(self, command: Command) -> Answer:
+        if command.argument:
             return self.error(Reply(501, "Expected RSET alone", 5, 4))
         self.reset()
-        return self._ok()
+        return self._fruitless(_OK)
 
-    def _on_noop(self, argument: str) -> Answer:
-        del argument  # allowed, and ignored (RFC 5321 §4.1.1.9)
-        return self._ok()
+    def _on_noop(self, command: Command) -> Answer:
+        del command  # its argument is allowed, and ignored (RFC 5321 §4.1.1.9)
+        return self._fruitless(_OK)
 
-    def _on_vrfy(self, argument: str) -> Answer:
-        if not argument:
+    def _on_vrfy(self, command: Command) -> Answer:
+        if not command.argument:
             return self.error(Reply(501, "Expected VRFY and a mailbox", 5, 4))
-        return self._ok("Send a message and see", code=252)
+        return self._fruitless(Answer(line_of(Reply(252, "Send a message and see"))))
 
-    def _on_help(self, argument: str) -> Answer:
-        del argument
-        return self._ok("EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT", code=214)
+    def _on_help(self, command: Command) -> Answer:
+        del command
+        verbs = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT"
+        return self._fruitless(Answer(line_of(Reply(214, verbs))))
 
-    def _on_quit(self, argument: str) -> Answer:
-        if argument:
+    def _on_quit(self, command: Command) -> Answer:
+        if command.argument:
             return self.error(Reply(501, "Expected QUIT alone", 5, 4))
-        return Answer(b"221 2.0.0 Bye\r\n", Step.END)
+        return _BYE
 
-    def _on_starttls(self, argument: str) -> Answer:
-        if argument:
+    def _on_starttls(self, command: Command) -> Answer:
+        if command.argument:
             return self.error(Reply(501, "Expected STARTTLS alone", 5, 4))
-        if self._is_secured:
+        if self._terms.is_secured:
             return self.error(Reply(503, "TLS is on already", 5, 1))
-        if not self._offers_tls:
+        if not self._terms.offers_tls:
             return self.error(Reply(502, "TLS is not offered here", 5, 1))
-        return Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
+        return _SECURE
 
-    def _on_other(self, argument: str) -> Answer:
-        del argument
+    def _on_other(self, command: Command) -> Answer:
+        del command
         return self.error(Reply(502, "Command not implemented", 5, 1))
+
+    def _sender(self, mail: Mail) -> Address | Reply | None:
+        if not mail.path:
+            return None
+        return mail.mailbox or self._address(mail.path, SENDER, mail.is_smtputf8)
 
     def _recipient(self, path: str, is_smtputf8: bool) -> Address | Reply:
         if path.lower() == "postmaster":  # every host has one (RFC 5321 §4.1.1.3)
-            path = f"{path}@{self._hostname}"
+            path = f"{path}@{self._terms.hostname}"
         return self._address(path, RECIPIENT, is_smtputf8)
 
     def _address(self, path: str, detail: int, is_smtputf8: bool) -> Address | Reply:
-        return address_in(path, detail, is_smtputf8=is_smtputf8, to_ascii=self._to_ascii)
+        return address_in(path, detail, is_smtputf8=is_smtputf8, to_ascii=self._terms.to_ascii)
 
     def _protocol(self, is_smtputf8: bool) -> str:
         """The word for Received: RFC 3848, RFC 6531 §4.3."""
         if not self._is_extended:
             return "SMTP"
-        return ("UTF8SMTP" if is_smtputf8 else "ESMTP") + ("S" if self._is_secured else "")
+        return ("UTF8SMTP" if is_smtputf8 else "ESMTP") + ("S" if self._terms.is_secured else "")
 
-    _HANDLERS: Mapping[str, Callable[["Dialogue", str], Answer]] = MappingProxyType(
+    _HANDLERS: Mapping[str, Callable[["Dialogue", Command], Answer]] = MappingProxyType(
         {
             "HELO": _on_helo,
             "EHLO": _on_ehlo,

@@ -7,10 +7,13 @@ per-connection costs: no table is built by reflection, and nothing that is said 
 import asyncio
 import ssl
 from collections.abc import Callable
+from enum import Enum, auto
 
 from aiosmtpd.smtp import SMTP
 
 from mta.model.outcome import Reply
+
+from mta.edge.submission.dialogue import line_of
 
 _INBOX_FULL = 64 * 1024  # octets waiting to be looked at, after which we stop reading
 _LINGER_SECONDS = 5.0  # for a peer to read our last words
@@ -18,132 +21,205 @@ _LINGER_SECONDS = 5.0  # for a peer to read our last words
 _IDLE = Reply(421, "Nothing came for too long", 4, 2)
 
 
-class Ended(Exception):
-    """There will be no more input: the peer has gone, or is to go with `reply`."""
+class Phase(Enum):
+    """What a connection is about."""
 
-    def __init__(self, reply: Reply | None = None) -> None:
-        super().__init__()
-        self.reply = reply
+    COMMANDS = auto()  # the peer is to say a command
+    CONTENT = auto()  # the peer is to send its message
+    ACCEPTING = auto()  # the door takes the message
+    SECURING = auto()  # TLS shakes hands
+    OVER = auto()  # nothing more is read
+
+
+# By these names a phase is looked at in 20 ns instead of 75, and that ten times for a command.
+COMMANDS, CONTENT, ACCEPTING, SECURING, OVER = Phase
 
 
 class Link(SMTP):
-    """Keeps what came until somebody looks at it, and reads on only when somebody waits for more.
+    """Does at once what can be done with what comes, and answers all of it in one write.
 
-    So a peer can fill no memory. One timer watches that it comes forward in time.
+    In three cases what comes is kept for later, and past a bound left with the kernel, so that a
+    peer can fill no memory: while the door takes a message, while TLS shakes hands, and while
+    the peer does not read what we said. One timer watches that it comes forward in time.
+
+    Nothing waits for input. With a task that awaited each read, our part of a message in a
+    connection of its own took 88 us; without, and with what was made once instead of each time,
+    35. What cannot be done at once has a task, and comes back with `_go_on`.
     """
 
     _link: asyncio.Transport
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop, idle_seconds: float) -> None:
         """`idle_seconds` is how often at least the time is looked at."""
-        # Past SMTP's own constructor, whose tables cost more than a message. No StreamReader:
-        # its limits are no limits (it stops reading at twice its size, and keeps what it has).
-        asyncio.StreamReaderProtocol.__init__(self, None, loop=loop)  # type: ignore[arg-type]  # None is allowed for
+        # Past the constructors of SMTP and of the stream that it is: their tables cost more
+        # than a message, and a stream's limits are no limits.
         self._event_loop = loop
         self._idle_seconds = idle_seconds
-        self._inbox = bytearray()
+        self._phase = COMMANDS
+        self._inbox = bytearray()  # what came and has to wait; the beginning of a line
         self._outbox: list[bytes] = []
-        self._arrival: asyncio.Future[None] | None = None  # somebody waits for input
-        self._gone = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._until = 0.0  # the loop's time by which the peer must have come forward
+        self._is_secured = False
+        self._is_deaf = False  # the peer does not read what we say
         self._is_paused = False  # what comes stays with the kernel
-        self._is_securing = False
-        self._is_reading_content = False
-        self._is_accepting = False
-        self._is_over = False  # nothing more will be read
-        self._is_interrupted = False  # … though the peer may have more to say
         self._has_peer_ended = False  # nothing more will come
+        self._is_gone = False  # neither will anything be sent
         self._farewell: Reply | None = None  # to be said between two commands
         self._dismissal: Reply | None = None  # to be said as soon as input is waited for
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0  # the loop's time by which the peer must have come forward
+
+    def __del__(self) -> None:
+        """Nothing: the stream that we are would look for what its constructor makes."""
 
     # What the event loop calls
 
     def data_received(self, data: bytes) -> None:
-        """Keep octets until somebody looks at them."""
-        if self._is_over:
-            return
-        self._inbox += data
-        if len(self._inbox) > _INBOX_FULL and not self._is_paused and not self._is_securing:
-            self._link.pause_reading()
-            self._is_paused = True
-        self._wake()
+        """Do what can be done with what came, or keep it."""
+        if self._is_listening and not self._inbox:
+            self._proceed(data)
+        elif self._phase is not OVER:
+            self._keep(data)
 
     def eof_received(self) -> bool:
         """The peer says no more; it may still listen, unless TLS ended with it."""
         self._has_peer_ended = True
-        self._wake()
-        return not self._is_over and not self._is_secured
+        if self._is_listening:
+            self._await_more()
+        return self._phase is not OVER and not self._is_secured
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone; a message being taken is taken all the same."""
-        self._has_peer_ended = True
-        self._gone.set()
+        del error  # nobody is left to hear of it
+        self._has_peer_ended = self._is_gone = True
         self._cancel_timer()
-        self._wake()
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        if self._phase in (COMMANDS, CONTENT):
+            self._hang_up(is_talking=False)
+        elif self._phase is OVER:
+            self._leave()
+
+    def pause_writing(self) -> None:
+        """What we said piles up: the peer does not read it."""
+        self._is_deaf = True
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._is_deaf = False
+        if self._is_listening:
+            self._go_on()
 
     # What the server calls
 
     def retire(self, reply: Reply) -> None:
         """Let the message under way come to its end, then say goodbye."""
         self._farewell = reply
-        if not self._is_reading_content:
-            self._wake()
+        if self._is_listening:
+            self._await_more()
 
     def dismiss(self, reply: Reply) -> None:
         """Say goodbye unless a message is being taken; hang up on a peer that hears nothing."""
         self._dismissal = reply
-        if self._arrival is not None:
-            self._wake()
-        elif not self._is_accepting:
+        if self._is_listening:
+            self._await_more()
+        elif self._phase is not ACCEPTING:
             self._link.abort()
+
+    # What a session provides
+
+    def _read(self, data: bytes) -> bytes:
+        """Do what can be done with what came, until `_is_listening` ends; give back the rest."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        """Hear that all is over, and the connection gone."""
+        raise NotImplementedError
 
     # What a session calls
 
     @property
-    def _is_secured(self) -> bool:
-        return self._link.get_extra_info("ssl_object") is not None
+    def _is_listening(self) -> bool:
+        """Whether anything can be done with what comes."""
+        return not self._is_deaf and (self._phase is COMMANDS or self._phase is CONTENT)
 
     def _say(self, line: bytes) -> None:
         self._outbox.append(line)
 
     def _flush(self) -> None:
-        if self._outbox and not self._link.is_closing():
+        if not self._outbox:
+            return
+        if not self._link.is_closing():
             self._link.write(b"".join(self._outbox))
         self._outbox.clear()
 
-    async def _more(self) -> None:
-        """Send what is to be said, then wait for input; raises Ended where there will be none.
+    def _keep(self, data: bytes) -> None:
+        self._inbox += data
+        if self._is_listening:
+            self._go_on()
+        elif len(self._inbox) > _INBOX_FULL and self._phase is not SECURING:
+            self._pause()
 
-        Whoever calls has done all that can be done with the inbox as it is.
-        """
-        known = len(self._inbox)
+    def _go_on(self) -> None:
+        """Take up what was kept, where that can be done now."""
+        if self._is_listening:
+            data = bytes(self._inbox)
+            self._inbox.clear()
+            self._proceed(data)
+        else:
+            self._flush()
+
+    def _proceed(self, data: bytes) -> None:
+        rest = self._read(data)
+        if self._phase is OVER:
+            return
+        if rest:
+            self._inbox += rest
         self._flush()
-        await self._drain_helper()  # type: ignore[attr-defined]  # asyncio's, and not in the stubs
-        self._check_end()
-        if len(self._inbox) > known:
-            return  # it came while the peer was slow to hear us
-        self._resume()
-        self._arrival = self._event_loop.create_future()
-        try:
-            await self._arrival
-        finally:
-            self._arrival = None
+        if self._is_listening:
+            self._await_more()
 
-    def _check_end(self) -> None:
-        reply = self._dismissal or (None if self._is_reading_content else self._farewell)
+    def _await_more(self) -> None:
+        """Input is waited for from here on; or this is the moment to end."""
+        reply = self._dismissal or (None if self._phase is CONTENT else self._farewell)
         if reply is not None or self._has_peer_ended:
-            raise Ended(reply)
+            self._end(reply)
+        else:
+            self._resume()
+
+    def _pause(self) -> None:
+        if not self._is_paused and not self._link.is_closing():
+            self._is_paused = True
+            self._link.pause_reading()
 
     def _resume(self) -> None:
-        if self._is_paused:
+        if self._is_paused and not self._link.is_closing():
             self._is_paused = False
             self._link.resume_reading()
 
-    def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+    def _end(self, reply: Reply | None) -> None:
+        """There will be no more input: say the last words, if any, and hang up."""
+        if reply is not None:
+            self._say(line_of(reply))
+        self._hang_up(is_talking=self._phase is CONTENT or bool(self._inbox))
+
+    def _hang_up(self, *, is_talking: bool) -> None:
+        """Send the last words, and close so that the peer can read them.
+
+        Closing on input that was not read would reset the connection, and what we said with it:
+        where the peer is still talking, only our side is shut, and we hear it out for a while.
+        """
+        self._phase = OVER
+        self._flush()
+        self._inbox.clear()
+        if self._is_gone:
+            self._cancel_timer()
+            self._leave()
+            return
+        self._set_timer(_LINGER_SECONDS, self._link.abort)
+        can_linger = not self._link.is_closing() and not self._has_peer_ended
+        if is_talking and can_linger and self._link.can_write_eof():
+            self._link.write_eof()
+            self._resume()
+        else:
+            self._link.close()
 
     def _start_timer(self) -> None:
         self._wait_until(self._idle_seconds)
@@ -155,10 +231,11 @@ class Link(SMTP):
     def _check_time(self) -> None:
         """Look whether the peer came forward in time: one timer for the whole session."""
         left = self._until - self._event_loop.time()
-        if left <= 0:
-            self.dismiss(_IDLE)
-            left = self._idle_seconds
-        self._set_timer(min(left, self._idle_seconds), self._check_time)
+        if left > 0:
+            self._set_timer(min(left, self._idle_seconds), self._check_time)
+            return
+        self._set_timer(self._idle_seconds, self._check_time)
+        self.dismiss(_IDLE)
 
     def _set_timer(self, seconds: float, what: Callable[[], None]) -> None:
         self._cancel_timer()
@@ -168,32 +245,12 @@ class Link(SMTP):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _hang_up(self) -> None:
-        """Send the last words, and close so that the peer can read them.
-
-        Closing on input that was not read would reset the connection, and what we said with it:
-        where the peer is still talking, only our side is shut, and we hear it out for a while.
-        """
-        self._is_over = True
-        self._flush()
-        if self._gone.is_set():
-            self._cancel_timer()
-            return
-        self._set_timer(_LINGER_SECONDS, self._link.abort)
-        is_talking = self._is_interrupted or self._is_reading_content or bool(self._inbox)
-        self._inbox.clear()
-        can_linger = not self._link.is_closing() and not self._has_peer_ended
-        if is_talking and can_linger and self._link.can_write_eof():
-            self._link.write_eof()
-            self._resume()
-        else:
-            self._link.close()
-
     async def _secure(self, context: ssl.SSLContext, limit_seconds: float) -> None:
-        """Shake hands. Raises OSError."""
+        """Shake hands; what comes is left to TLS, so reading must be paused. Raises OSError."""
         self._wait_until(2 * limit_seconds)
-        self._is_securing = True
         try:
+            if self._link.is_closing():
+                raise ConnectionAbortedError("the peer went before the handshake")
             link = await self._event_loop.start_tls(
                 self._link,
                 self,
@@ -201,13 +258,14 @@ class Link(SMTP):
                 server_side=True,
                 ssl_handshake_timeout=limit_seconds,
             )
+            if link is None:
+                raise ConnectionAbortedError("the peer went during the handshake")
         except OSError:
-            self._gone.set()  # before the handshake is done, nobody tells us that the link is lost
+            self._is_gone = True  # nobody else tells us, before the handshake is done
             raise
-        self._is_securing = False
-        if link is None:
-            raise ConnectionAbortedError("the peer went during the handshake")
         self._link = link
+        self._is_secured = True
+        self._is_paused = False
 
 
 def client_of(peer: tuple[str, int] | None) -> str:

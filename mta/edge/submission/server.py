@@ -8,7 +8,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import ip_address
 
 from mta.model.address import refuse_unicode
 from mta.model.listener import Listener, TlsStart
@@ -16,8 +15,9 @@ from mta.model.outcome import Reply
 
 from mta.rules.content import BareNewlines
 
+from mta.edge.submission.entrance import Entrance, Service
 from mta.edge.submission.link import client_of
-from mta.edge.submission.session import Service, Session
+from mta.edge.submission.session import Session
 from mta.edge.submission.settings import Door, ListenError, SessionLimits
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,6 @@ class SubmissionServer:
 
         `shares_ports`: other processes of ours listen there too, and the kernel deals out.
         """
-        self._listeners = tuple(listeners)
         self._shares_ports = shares_ports
         self._service = Service(
             door=door,
@@ -65,11 +64,13 @@ class SubmissionServer:
             bare_newlines=bare_newlines,
             tls=tls,
         )
+        self._entrances = tuple(Entrance(listener, self._service) for listener in listeners)
         self._servers: list[asyncio.Server] = []
         self._accepting: set[asyncio.Task[None]] = set()  # one for each socket of implicit TLS
         self._handshakes: set[asyncio.Task[None]] = set()
         self._sessions: set[Session] = set()
         self._clients: Counter[str] = Counter()  # how many connections each has
+        self._inside = 0  # how many they have together
         self._empty = asyncio.Event()
         self._empty.set()
         self._is_stopping = False
@@ -78,8 +79,8 @@ class SubmissionServer:
     async def start(self) -> None:
         """Listen everywhere, or nowhere and raise ListenError. `addresses` then says where."""
         try:
-            for listener in self._listeners:
-                await self._listen(listener)
+            for entrance in self._entrances:
+                await self._listen(entrance)
         except ListenError:
             self.stop_accepting()
             await asyncio.gather(*self._accepting, return_exceptions=True)
@@ -117,33 +118,42 @@ class SubmissionServer:
     def replace_tls(self, context: ssl.SSLContext) -> None:
         """Use another certificate from the next handshake on."""
         self._service.tls = context
+        self._refit()
 
     def replace_limits(self, limits: SessionLimits) -> None:
         """Use other limits from the next session on."""
         self._service.limits = limits
+        self._refit()
 
-    async def _listen(self, listener: Listener) -> None:
+    def _refit(self) -> None:
+        for entrance in self._entrances:
+            entrance.refit()
+
+    async def _listen(self, entrance: Entrance) -> None:
+        listener = entrance.listener
         if listener.tls is TlsStart.IMPLICIT and self._service.tls is None:
             raise ListenError(f"{_place(listener)}: expected a certificate, found none")
         loop = asyncio.get_running_loop()
         for opened in await _sockets(listener, partial(_listening, shares_port=self._shares_ports)):
             self.addresses += (opened.getsockname()[:2],)
             if listener.tls is TlsStart.IMPLICIT:
-                self._start_accepting(listener, opened)
+                self._start_accepting(entrance, opened)
             else:
-                factory = partial(self._new_session, listener, partial(self._admit, listener))
+                admit = partial(self._admit, entrance)
+                factory = partial(Session, entrance, admit, self._dismissed, loop)
                 self._servers.append(
                     await loop.create_server(factory, sock=opened, backlog=_BACKLOG)
                 )
 
-    def _start_accepting(self, listener: Listener, opened: socket.socket) -> None:
+    def _start_accepting(self, entrance: Entrance, opened: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._accept(listener, opened), name=f"door at {_place(listener)}")
+        name = f"door at {_place(entrance.listener)}"
+        task = loop.create_task(self._accept(entrance, opened), name=name)
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
         task.add_done_callback(lambda _: opened.close())
 
-    async def _accept(self, listener: Listener, opened: socket.socket) -> None:
+    async def _accept(self, entrance: Entrance, opened: socket.socket) -> None:
         """Accept connections for implicit TLS.
 
         An asyncio server would shake hands before we hear of a client, uncounted and with the
@@ -154,34 +164,35 @@ class SubmissionServer:
             try:
                 connection, peer = await loop.sock_accept(opened)
             except OSError as error:  # most often, no more descriptors are left
-                _log.warning("%s: cannot accept: %s", _place(listener), error)
+                _log.warning("%s: cannot accept: %s", _place(entrance.listener), error)
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
             client = client_of(peer)
-            if self._objection(listener, client) is not None:
+            if self._objection(entrance, client) is not None:
                 connection.close()  # what we would say is not TLS
                 continue
             self._enter(client)
             task = loop.create_task(
-                self._shake_hands(listener, connection, client), name=f"handshake with {client}"
+                self._shake_hands(entrance, connection, client), name=f"handshake with {client}"
             )
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(
-        self, listener: Listener, connection: socket.socket, client: str
+        self, entrance: Entrance, connection: socket.socket, client: str
     ) -> None:
+        loop = asyncio.get_running_loop()
         is_counted = True
 
         def admit(session: Session, client: str) -> Reply | None:
             nonlocal is_counted
             is_counted = False
             self._leave(client)
-            return self._admit(listener, session, client)
+            return self._admit(entrance, session, client)
 
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                partial(self._new_session, listener, admit),
+            await loop.connect_accepted_socket(
+                partial(Session, entrance, admit, self._dismissed, loop),
                 connection,
                 ssl=self._service.tls,
                 ssl_handshake_timeout=self._service.limits.handshake_seconds,
@@ -192,32 +203,21 @@ class SubmissionServer:
             if is_counted:
                 self._leave(client)
 
-    def _new_session(
-        self, listener: Listener, admit: Callable[[Session, str], Reply | None]
-    ) -> Session:
-        return Session(
-            service=self._service,
-            listener=listener,
-            admit=admit,
-            dismissed=self._dismissed,
-            loop=asyncio.get_running_loop(),
-        )
-
-    def _admit(self, listener: Listener, session: Session, client: str) -> Reply | None:
+    def _admit(self, entrance: Entrance, session: Session, client: str) -> Reply | None:
         """Take a session in, or say why not."""
-        refusal = self._objection(listener, client)
+        refusal = self._objection(entrance, client)
         if refusal is None:
             self._sessions.add(session)
             self._enter(client)
         return refusal
 
-    def _objection(self, listener: Listener, client: str) -> Reply | None:
+    def _objection(self, entrance: Entrance, client: str) -> Reply | None:
         limits = self._service.limits
-        if not client or not any(ip_address(client) in network for network in listener.networks):
+        if not entrance.is_open_to(client):
             return Reply(554, "Not from your address", 7, 1)
         if self._is_stopping:
             return _STOPPING
-        if self._clients.total() >= limits.connections:
+        if self._inside >= limits.connections:
             return Reply(421, "Too many connections", 3, 2)
         if self._clients[client] >= limits.connections_per_client:
             return Reply(421, "Too many connections from your address", 7, 0)
@@ -229,10 +229,12 @@ class SubmissionServer:
 
     def _enter(self, client: str) -> None:
         self._clients[client] += 1
+        self._inside += 1
         self._empty.clear()
 
     def _leave(self, client: str) -> None:
         self._clients[client] -= 1
+        self._inside -= 1
         if not self._clients[client]:
             del self._clients[client]
         if not self._clients:

@@ -1,0 +1,165 @@
+"""One session without a network: what it does at once, and what it keeps for later."""
+
+import asyncio
+
+import pytest
+
+from mta.model.envelope import Submission
+from mta.model.outcome import Reply
+
+from tests.edge.fake_door import PATIENCE, FakeDoor, run
+from tests.edge.visit import visiting
+
+BEGINNING = b"HELO c\r\nMAIL FROM:<ann@here.test>\r\nRCPT TO:<bob@there.test>\r\nDATA\r\n"
+STOPPING = Reply(421, "Shutting down", 3, 2)
+
+
+def test_what_comes_together_is_answered_in_one_write() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor()) as visit:
+            visit.session.data_received(BEGINNING)
+
+            assert len(visit.wire.written) == 1
+            assert visit.wire.codes() == ["250", "250", "250", "354"]
+
+    run(scene())
+
+
+def test_a_session_that_waits_for_its_client_has_no_task() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor()) as visit:
+            for said in (b"NOO", b"P\r\n", BEGINNING, b"half a mess"):
+                visit.say(said)
+
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(scene())
+
+
+def test_what_comes_while_a_message_is_taken_is_answered_after_it() -> None:
+    async def scene() -> None:
+        door = FakeDoor(is_shut=True)
+        async with visiting(door) as visit:
+            visit.say(BEGINNING)
+            assert visit.say(b"one\r\n.\r\nNOOP\r\n") == []
+            assert visit.say(b"RSET\r\nQU") == []
+            door.open()
+
+            assert await visit.answered() == ["250", "250", "250"]
+            assert visit.say(b"IT\r\n") == ["221"]
+
+    run(scene())
+
+
+def test_past_a_bound_what_comes_while_a_message_is_taken_stays_with_the_kernel() -> None:
+    async def scene() -> None:
+        door = FakeDoor(is_shut=True)
+        async with visiting(door) as visit:
+            visit.say(BEGINNING + b"one\r\n.\r\n")
+            visit.say(b"NOOP\r\n" * 10)
+            assert visit.wire.is_read()
+            visit.say(b"x" * 100_000)
+            assert not visit.wire.is_read()
+            door.open()
+
+            assert await visit.answered() == ["250"] * 11
+            assert visit.wire.is_read()
+            assert visit.say(b"\r\n") == ["500"]
+
+    run(scene())
+
+
+def test_nothing_is_done_for_a_client_that_does_not_listen() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor()) as visit:
+            visit.session.pause_writing()
+            assert visit.say(b"NOOP\r\n" * 50_000) == []
+            assert not visit.wire.is_read()
+            visit.session.resume_writing()
+
+            assert visit.wire.codes() == ["250"] * 100 + ["421"]
+
+    run(scene())
+
+
+def test_a_message_taken_for_a_client_that_does_not_listen_holds_up_what_follows() -> None:
+    async def scene() -> None:
+        door = FakeDoor(is_shut=True)
+        async with visiting(door) as visit:
+            visit.say(BEGINNING + b"one\r\n.\r\nNOOP\r\n")
+            visit.session.pause_writing()
+            door.open()
+
+            assert await visit.answered() == ["250"]
+            visit.session.resume_writing()
+            assert visit.wire.codes() == ["250"]
+
+    run(scene())
+
+
+def test_a_client_that_goes_while_its_message_is_taken_is_missed_after_that() -> None:
+    async def scene() -> list[Submission]:
+        door = FakeDoor(is_shut=True)
+        async with visiting(door) as visit:
+            visit.say(BEGINNING + b"one\r\n.\r\n")
+            visit.wire.close()
+            visit.session.connection_lost(None)
+            assert visit.session in visit.server._sessions
+            door.open()
+            await visit.gone()
+        return door.submissions
+
+    assert [submission.content for submission in run(scene())] == [b"one\r\n"]
+
+
+def test_a_door_that_gives_up_without_a_reply_ends_the_session() -> None:
+    class Fleeing(FakeDoor):
+        async def accept(self, submission: Submission) -> Reply:
+            raise asyncio.CancelledError
+
+    async def scene() -> None:
+        async with visiting(Fleeing()) as visit:
+            visit.say(BEGINNING + b"one\r\n.\r\n")
+            async with asyncio.timeout(PATIENCE):
+                while not visit.wire.is_closing():  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0)
+
+            assert visit.wire.codes() == []
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("said", "is_shut"),
+    [
+        (b"NOOP\r\n", False),  # nothing is under way: there is nothing to hear out
+        (b"NOO", True),
+        (BEGINNING + b"half a mess", True),
+    ],
+)
+def test_last_words_can_be_read_by_a_client_that_talks_on(said: bytes, is_shut: bool) -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor()) as visit:
+            visit.say(said)
+            visit.session.dismiss(STOPPING)
+
+            assert visit.wire.codes() == ["421"]
+            assert (visit.wire.is_shut, visit.wire.is_closing()) == (is_shut, not is_shut)
+            assert visit.say(b"NOOP\r\n") == []
+
+    run(scene())
+
+
+def test_a_content_under_way_outlives_a_retirement_and_no_dismissal() -> None:
+    async def scene() -> None:
+        door = FakeDoor()
+        async with visiting(door) as visit:
+            visit.say(BEGINNING)
+            visit.session.retire(STOPPING)
+            assert visit.say(b"one\r\n") == []
+            assert visit.say(b".\r\n") == []
+
+            assert await visit.answered() == ["250", "421"]
+        assert len(door.submissions) == 1
+
+    run(scene())
