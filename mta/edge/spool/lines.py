@@ -7,10 +7,14 @@ lines. The JSON is ASCII: texts from peers may hold anything.
 
 import dataclasses
 import json
+import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
+
+import orjson
 
 from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
@@ -20,7 +24,8 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 T = TypeVar("T")
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_SCALARS = (str, int, float, bool, type(None))
+
+_Raw = dict[str, Any]  # what JSON has of a value
 
 
 class LineError(ValueError):
@@ -29,7 +34,7 @@ class LineError(ValueError):
 
 def envelope_line(envelope: Envelope) -> bytes:
     """The envelope in one line, without its end."""
-    return _line(_plain(envelope))
+    return _line(_raw_envelope(envelope))
 
 
 def read_envelope(line: bytes) -> Envelope:
@@ -44,7 +49,7 @@ def envelope_of(raw: object) -> Envelope:
 
 def changes_line(changes: Mapping[int, Recipient]) -> bytes:
     """The new state of the recipients at some places, in one line."""
-    return _line({place: _plain(recipient) for place, recipient in changes.items()})
+    return _line({str(place): _raw_recipient(found) for place, found in changes.items()})
 
 
 def read_changes(line: bytes) -> dict[int, Recipient]:
@@ -68,61 +73,136 @@ def unsealed(text: bytes) -> bytes:
     return line
 
 
-def _line(raw: object) -> bytes:
-    return _ENCODER.encode(raw).encode("ascii")
-
-
 def parsed(line: bytes) -> dict[str, Any]:
     """The JSON object in a line. Raises LineError."""
     try:
-        raw = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise LineError(f"expected a line of JSON, got {line[:80]!r}") from error
+        raw = orjson.loads(line)
+    except ValueError:
+        raw = _parsed_plainly(line)
     if not isinstance(raw, dict):
         raise LineError(f"expected a JSON object, got {line[:80]!r}")
     return raw
 
 
-def _plain(value: object) -> object:
-    """`value` in the terms of JSON."""
-    if type(value) in _SCALARS:
-        return value
-    if isinstance(value, Address):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    fields = _FIELDS.get(type(value))
-    if fields is None:
-        return value
-    return {
-        name: _plain(found)
-        for name, default in fields
-        if (found := getattr(value, name)) is not default and found != default
+def _parsed_plainly(line: bytes) -> object:
+    """What is beyond orjson: a text from a peer may hold half a surrogate pair."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise LineError(f"expected a line of JSON, got {line[:80]!r}") from error
+
+
+def _line(raw: _Raw) -> bytes:
+    try:
+        line = orjson.dumps(raw)
+    except TypeError:  # half a surrogate pair
+        line = b"\xff"
+    # orjson escapes nothing: what is not ASCII is left to the standard library.
+    return line if line.isascii() else _ENCODER.encode(raw).encode("ascii")
+
+
+# A function for each class and a line for each field. Reflection over the fields took four times
+# as long, and one message may have hundreds of recipients.
+
+
+def _raw_envelope(envelope: Envelope) -> _Raw:
+    sender = envelope.sender
+    raw: _Raw = {
+        "id": envelope.id,
+        "sender": None if sender is None else f"{sender.local}@{sender.domain}",
+        "recipients": list(map(_raw_recipient, envelope.recipients)),
+        "accepted_at": envelope.accepted_at,
+        "size": envelope.size,
     }
+    if envelope.is_8bit:
+        raw["is_8bit"] = True
+    if envelope.needs_smtputf8:
+        raw["needs_smtputf8"] = True
+    return raw
+
+
+def _raw_recipient(recipient: Recipient) -> _Raw:
+    address = recipient.address
+    raw: _Raw = {"address": f"{address.local}@{address.domain}"}
+    if recipient.state is not State.WAITING:
+        raw["state"] = recipient.state._value_
+    if recipient.attempts:
+        raw["attempts"] = recipient.attempts
+    if recipient.next_at:
+        raw["next_at"] = recipient.next_at
+    if recipient.road is not Road.DIRECT:
+        raw["road"] = recipient.road._value_
+    if recipient.may_have_arrived:
+        raw["may_have_arrived"] = True
+    if recipient.last is not None:
+        raw["last"] = _raw_outcome(recipient.last)
+    return raw
+
+
+def _raw_outcome(outcome: Outcome) -> _Raw:
+    host, tls = outcome.host, outcome.tls
+    raw: _Raw = {
+        "verdict": outcome.verdict._value_,
+        "reply": _raw_reply(outcome.reply),
+        "stage": outcome.stage._value_,
+        "scope": outcome.scope._value_,
+    }
+    if host is not None:
+        raw["host"] = {"name": host.name, "address": host.address, "port": host.port}
+    if outcome.is_from_peer:
+        raw["is_from_peer"] = True
+    if outcome.may_have_arrived:
+        raw["may_have_arrived"] = True
+    if tls is not None:
+        raw["tls"] = {
+            "version": tls.version,
+            "cipher": tls.cipher,
+            "is_verified": tls.is_verified,
+        }
+    return raw
+
+
+def _raw_reply(reply: Reply) -> _Raw:
+    raw: _Raw = {"code": reply.code, "text": reply.text}
+    if reply.subject:
+        raw["subject"] = reply.subject
+    if reply.detail:
+        raw["detail"] = reply.detail
+    return raw
 
 
 def _built(kind: type[T], raw: object) -> T:
-    """The value of this kind that `_plain` made `raw` of."""
+    """The value of this kind that was made `raw` of."""
     if not isinstance(raw, dict):
         raise LineError(f"expected {kind.__name__}, got {str(raw)[:80]!r}")
     readers = _READERS[kind]
     try:
         return kind(
             **{
-                name: readers[name](raw[name]) if name in readers else raw[name]
-                for name, _ in _FIELDS[kind]
-                if name in raw
+                name: value if (read := readers[name]) is None else read(value)
+                for name, value in raw.items()
+                if name in readers
             }
         )
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise LineError(f"expected {kind.__name__}, got {str(raw)[:80]!r}: {error}") from error
 
 
 def _address(raw: str) -> Address:
     local, _, domain = raw.rpartition("@")  # no domain holds an @; a quoted local part may
-    return Address(local, domain)
+    return Address(local, sys.intern(domain))  # few domains, many messages
+
+
+def _recipients(raw: Iterable[object]) -> tuple[Recipient, ...]:
+    return tuple([_built(Recipient, one) for one in raw])
+
+
+def _outcome(raw: object) -> Outcome:
+    """Equal outcomes are one: thousands of messages may wait for the same reason."""
+    outcome = _built(Outcome, raw)
+    if len(_OUTCOMES) >= _MAX_OUTCOMES:
+        _OUTCOMES.clear()
+    return _OUTCOMES.setdefault(outcome, outcome)
 
 
 def _optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
@@ -133,18 +213,27 @@ def _of(kind: type[T]) -> Callable[[Any], T]:
     return lambda raw: _built(kind, raw)
 
 
-# Fields that are not themselves in JSON, by the class that has them.
-_READERS: dict[type, dict[str, Callable[[Any], Any]]] = {
-    Envelope: {
-        "sender": _optional(_address),
-        "recipients": lambda raw: tuple(map(_of(Recipient), raw)),
+def _one_of(kind: type[Enum]) -> Callable[[Any], Any]:
+    return {member.value: member for member in kind}.__getitem__
+
+
+_OUTCOMES: dict[Outcome, Outcome] = {}
+_MAX_OUTCOMES = 10_000
+
+# How the fields are read that are not themselves in JSON, by the class that has them.
+_READ: dict[type, dict[str, Callable[[Any], Any]]] = {
+    Envelope: {"sender": _optional(lru_cache(1000)(_address)), "recipients": _recipients},
+    Recipient: {
+        "address": _address,
+        "state": _one_of(State),
+        "road": _one_of(Road),
+        "last": _optional(_outcome),
     },
-    Recipient: {"address": _address, "state": State, "road": Road, "last": _optional(_of(Outcome))},
     Outcome: {
-        "verdict": Verdict,
+        "verdict": _one_of(Verdict),
         "reply": _of(Reply),
-        "stage": Stage,
-        "scope": Scope,
+        "stage": _one_of(Stage),
+        "scope": _one_of(Scope),
         "host": _optional(_of(Host)),
         "tls": _optional(_of(TlsFacts)),
     },
@@ -153,7 +242,7 @@ _READERS: dict[type, dict[str, Callable[[Any], Any]]] = {
     TlsFacts: {},
 }
 
-_FIELDS: dict[type, tuple[tuple[str, object], ...]] = {
-    kind: tuple((field.name, field.default) for field in dataclasses.fields(kind))
-    for kind in _READERS
+_READERS: dict[type, dict[str, Callable[[Any], Any] | None]] = {
+    kind: {field.name: read.get(field.name) for field in dataclasses.fields(kind)}
+    for kind, read in _READ.items()
 }
