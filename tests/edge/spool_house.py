@@ -63,5 +63,5 @@ def spool_on(
 
 def let_go(spool: FileSpool) -> None:
     """Leave no thread behind, whatever state the spool is in."""
-    spool._journal._thread.shutdown()
+    spool._journal.let_go()
     spool._threads.shutdown()

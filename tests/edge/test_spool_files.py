@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from mta.model.trouble import SpoolError, SpoolFull
 
 from mta.edge.spool import FileSpool, Keep, Watermarks, inspect, read_content
 from mta.edge.spool.disk import Room
+from mta.edge.spool.lines import read_changes
+from mta.edge.spool.records import Kind, read
 
 from tests.edge.fake_disk import Fault, MemoryDisk
 from tests.edge.spool_house import (
@@ -200,6 +202,117 @@ def test_a_message_whose_caller_was_cancelled_is_ours_once_it_is_synced() -> Non
         await spool.close()
 
     run(scenario())
+
+
+class WatchedDisk(MemoryDisk):
+    """Notes the thread of each write, which takes as long as it is told to."""
+
+    seconds = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+
+    def write(self, file: int, buffers: Sequence[bytes | memoryview]) -> int:
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.seconds)
+        return super().write(file, buffers)
+
+
+def test_what_needs_no_sync_is_written_without_a_thread_unless_the_disk_is_slow() -> None:
+    disk = WatchedDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        bob = envelope_of("a").recipients[0]
+        await spool.add(envelope_of("a"), b"")
+        disk.threads = []
+        for disk.seconds in (0.0, 0.01, 0.0):
+            await spool.record(A, {0: deferred(bob, 1.0)})
+        await spool.add(envelope_of("b"), b"")
+        here = threading.current_thread().name
+
+        assert disk.threads == [here, here, "spool-journal", "spool-journal"]
+
+        await spool.close()
+
+    run(scenario())
+
+
+def test_records_are_written_in_the_order_of_their_calls_whoever_writes_them() -> None:
+    disk = MemoryDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        bob = envelope_of("a").recipients[0]
+        await spool.add(envelope_of("a"), b"")
+        await asyncio.gather(
+            spool.record(A, {0: deferred(bob, 1.0)}),
+            spool.add(envelope_of("b"), b""),
+            spool.record(A, {0: deferred(bob, 2.0)}),
+            spool.record(A, {0: deferred(bob, 3.0)}),
+        )
+        await spool.record(A, {0: deferred(bob, 4.0)})
+        await spool.close()
+
+    run(scenario())
+
+    reading = read(disk.read(FOLDER / "journal" / "00000001.seg"))
+    assert [record.kind.name for record in reading.records] == [
+        *("ACCEPT", "RESULT", "ACCEPT", "RESULT", "RESULT", "RESULT")
+    ]
+    assert [
+        read_changes(record.meta)[0].next_at
+        for record in reading.records
+        if record.kind is Kind.RESULT
+    ] == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("kind", ["EIO", "ENOSPC", "short"])
+def test_a_result_that_fails_to_be_written_is_written_in_another_segment(kind: str) -> None:
+    disk = MemoryDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        await spool.add(envelope_of("a"), b"")
+        disk.fault = Fault(kind, len(disk.calls) + 1)
+        state = await spool.record(A, {0: delivered(envelope_of("a").recipients[0])})
+        let_go(spool)
+        if kind == "short":
+            disk.restart()
+        else:
+            disk.lose_power()
+        spool = spool_on(disk)
+        assert list(spool.envelopes()) == [state]
+        let_go(spool)
+
+    run(scenario())
+
+
+def test_a_bug_of_the_writer_is_an_error_for_all_who_wait_and_the_next_are_served(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class BuggyDisk(MemoryDisk):
+        def write(self, file: int, buffers: Sequence[bytes | memoryview]) -> int:
+            if b"bug" in b"".join(buffers):
+                raise RuntimeError("a bug")
+            return super().write(file, buffers)
+
+    async def scenario() -> None:
+        spool = spool_on(BuggyDisk())
+        await spool.add(envelope_of("a"), b"")
+        with pytest.raises(SpoolError, match="writer failed"):
+            await spool.add(envelope_of("b"), b"bug")
+        during = spool.is_writable
+        await spool.record(A, {0: delivered(envelope_of("a").recipients[0])})
+        assert (during, spool.is_writable) == (False, True)
+        assert await spool.add(envelope_of("c"), b"")
+        assert [one.id for one in spool.envelopes()] == ["a", "c"]
+        await spool.close()
+
+    run(scenario())
+
+    assert "the journal's writer failed" in caplog.text
 
 
 def test_an_idle_journal_is_synced_by_the_next_step_and_only_once() -> None:

@@ -147,17 +147,26 @@ class Disk:
         return file
 
 
-def write_whole(disk: Disk, file: int, buffers: Sequence[bytes]) -> None:
-    """Write all of it, in as many calls as that takes."""
-    left: list[bytes | memoryview] = [buffer for buffer in buffers if buffer]
-    while left:
-        written = disk.write(file, left)
+def write_whole(disk: Disk, file: int, buffers: Sequence[bytes], size: int | None = None) -> None:
+    """Write all of it, in as many calls as that takes; `size` is its length, where it is known."""
+    written = disk.write(file, buffers)
+    if size is None:
+        size = sum(map(len, buffers))
+    if written < size:
+        _write_rest(disk, file, buffers, written)
+
+
+def _write_rest(disk: Disk, file: int, buffers: Sequence[bytes], written: int) -> None:
+    left: list[bytes | memoryview] = list(buffers)
+    while True:
         if written == 0:
             raise OSError(errno.EIO, "nothing was written")
         while left and written >= len(left[0]):
             written -= len(left.pop(0))
-        if written:
-            left[0] = memoryview(left[0])[written:]
+        if not left:
+            return
+        left[0] = memoryview(left[0])[written:]
+        written = disk.write(file, left)
 
 
 def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: bool = True) -> None:

@@ -21,11 +21,12 @@ from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk, trouble_of
 from mta.edge.spool.folder import claimed, furnish
 from mta.edge.spool.gauge import MIB, Gauge, Watermarks
-from mta.edge.spool.journal import Journal, Place, Segment
+from mta.edge.spool.journal import Journal
 from mta.edge.spool.kept import Keep, Kept
 from mta.edge.spool.lines import changes_line, envelope_line
 from mta.edge.spool.records import MARK_SIZE, Kind
 from mta.edge.spool.recovery import mend
+from mta.edge.spool.segments import Place, Segment
 from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey, survey
 from mta.edge.spool.waiting import LARGE, Waiting
 

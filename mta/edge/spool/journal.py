@@ -5,111 +5,38 @@ waits, appends it in one call and, if there is an ACCEPT among it, syncs once. W
 that runs is in the next turn: so every sync that acknowledges a message started after the
 message's own append was complete, and a lone message waits for nobody.
 
-RESULT, DONE and VOID return once they are written, and ride with the next sync.
+RESULT, DONE and VOID return once they are written, and ride with the next sync. While the thread
+has nothing to do, the event loop writes them itself: see `_writes_here`.
 """
 
 import asyncio
 import logging
+import time
+import zlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 from mta.model.envelope import MessageId
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool import records
-from mta.edge.spool.disk import Disk, trouble_of, write_whole
-from mta.edge.spool.records import HEADER_SIZE, Kind
+from mta.edge.spool.disk import Disk
+from mta.edge.spool.records import Kind
+from mta.edge.spool.segments import Entry, Place, Segment, Segments, Turn, segment_path
 
-_ACCEPTS = (Kind.ACCEPT, Kind.LARGE)
+_HERE = 1 << 16  # octets that the event loop writes itself at most
+_SLOW = 0.005  # seconds of a write after which it leaves them to the thread,
+_PAUSE = 100  # for so many times as long: a disk that stalls takes 1 % of the loop at most
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message's content stands in the journal, and its checksum."""
-
-    segment: int
-    at: int
-    size: int
-    checksum: int
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """One file of the journal, and whose records are in it.
-
-    `accepted`, `recorded` and `settled` name the messages with an ACCEPT, a RESULT, a DONE here.
-    """
-
-    number: int
-    path: Path
-    opened_at: float
-    accepted: set[MessageId] = field(default_factory=set)
-    recorded: set[MessageId] = field(default_factory=set)
-    settled: set[MessageId] = field(default_factory=set)
-
-    def note(self, kind: Kind, id: MessageId) -> None:
-        """A record of this kind is here."""
-        if kind in _ACCEPTS:
-            self.accepted.add(id)
-        elif kind is Kind.RESULT:
-            self.recorded.add(id)
-        elif kind is Kind.DONE:
-            self.settled.add(id)
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """What waits to be written, and who waits for it. Without a kind it only asks for a sync."""
-
-    kind: Kind | None
-    id: MessageId
-    head: bytes
-    body: bytes
-    landed: Callable[[Place], None]
-    waiter: "asyncio.Future[None] | None" = None
-
-    @property
-    def is_accept(self) -> bool:
-        return self.kind in _ACCEPTS
-
-
-@dataclass(slots=True, eq=False)
-class _Live:
-    """The segment that is written now. Up to `end` it is as it should be."""
-
-    segment: Segment
-    file: int
-    end: int
-
-
-_Written = list[tuple[_Entry, Segment, int]]  # the last: where the body stands
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """What became of one turn of the writer."""
-
-    written: _Written
-    refused: list[_Entry]
-    error: SpoolError | None
-
-
-def segment_path(folder: Path, number: int) -> Path:
-    """The name of a segment."""
-    return folder / f"{number:08}.seg"
+_Job = tuple[Turn, Callable[[Turn], None], asyncio.AbstractEventLoop]
 
 
 class Journal:
-    """Appends records, and knows what each segment holds.
-
-    `segments` are the files that are there, oldest first. `trouble` is why nothing can be
-    written now; None where all is well.
-    """
+    """Appends records, and knows what each segment holds."""
 
     def __init__(
         self,
@@ -121,29 +48,41 @@ class Journal:
         segments: Iterable[Segment] = (),
         segment_size: int,
     ) -> None:
-        self.segments = {segment.number: segment for segment in segments}
-        self.trouble: SpoolError | None = None
         self._folder = folder
-        self._disk = disk
-        self._clock = clock
         self._mark = mark
-        self._segment_size = segment_size
-        self._next_number = max(self.segments, default=0) + 1
-        self._queue: list[_Entry] = []
-        self._writing: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "spool-journal")
-        # The writer's thread alone touches these:
-        self._live: _Live | None = None
-        self._unsynced: list[_Entry] = []  # written or refused since the last good sync
+        self._files = Segments(
+            folder,
+            disk=disk,
+            clock=clock,
+            mark=mark,
+            found={segment.number: segment for segment in segments},
+            segment_size=segment_size,
+        )
+        self._bug: SpoolError | None = None
+        self._queue: list[Entry] = []
+        self._has_turn = False  # one is about to start or under way: the thread has the files
+        self._here_again_at = 0.0
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: Thread | None = None
 
     def path(self, number: int) -> Path:
         """Where a segment is, or was."""
         return segment_path(self._folder, number)
 
     @property
+    def segments(self) -> dict[int, Segment]:
+        """The files that are there, by their numbers, oldest first."""
+        return self._files.there
+
+    @property
     def live(self) -> Segment | None:
         """The segment that is being written."""
-        return self._live.segment if self._live else None
+        return self._files.live
+
+    @property
+    def trouble(self) -> SpoolError | None:
+        """Why nothing can be written now; None where all is well."""
+        return self._files.trouble or self._bug
 
     async def append(
         self,
@@ -152,77 +91,120 @@ class Journal:
         meta: bytes = b"",
         body: bytes = b"",
         *,
-        landed: Callable[[Place], None] = lambda place: None,
+        landed: Callable[[Place], None] | None = None,
     ) -> None:
         """Write a record; for an ACCEPT, return once it is synced (the commit point).
 
         `landed` is called with the body's place before this returns, and even where the caller
         was cancelled. Raises SpoolError.
         """
-        if self.trouble and kind in _ACCEPTS:
+        checksum = zlib.crc32(body)
+        head = records.encode_head(self._mark, kind, id, meta, len(body), checksum)
+        entry = Entry(kind, id, head, body, checksum, landed)
+        if self.trouble and entry.is_accept:
             raise type(self.trouble)(str(self.trouble))
-        head = records.encode(self._mark, kind, id, meta, body)
-        await self._pass(_Entry(kind, id, head, body, landed))
+        await self._pass(entry)
 
     async def sync(self) -> None:
         """Have all on the platter that was called for before this call. Raises SpoolError."""
-        if self.trouble is None and self._is_synced:
-            return
-        await self._pass(_Entry(None, MessageId(""), b"", b"", lambda place: None))
+        if self.trouble or self._queue or self._has_turn or not self._files.is_synced:
+            await self._pass(Entry(None, MessageId("")))
 
     async def rotate(self) -> None:
         """Sync and close the live segment; the next record opens another. Raises SpoolError."""
-        await self.sync()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._seal)
+        await self._pass(Entry(None, MessageId(""), seals=True))
 
     async def close(self) -> None:
         """Sync what waits, and close. Raises SpoolError where that could not be done."""
         try:
-            await self.sync()
+            if self._thread:  # else nothing was ever written
+                await self.rotate()
         finally:
-            self._thread.submit(self._seal)
-            self._thread.shutdown()
+            await asyncio.to_thread(self.let_go)
 
-    @property
-    def _is_synced(self) -> bool:
-        return not (self._unsynced or self._queue or self._writing)
+    def let_go(self) -> None:
+        """End the thread, whatever was not written."""
+        if self._thread:
+            self._jobs.put(None)
+            self._thread.join()
 
-    async def _pass(self, entry: _Entry) -> None:
+    async def _pass(self, entry: Entry) -> None:
         loop = asyncio.get_running_loop()
         entry.waiter = loop.create_future()
         self._queue.append(entry)
-        if self._writing is None:
-            self._writing = loop.create_task(self._write_queue(), name="spool journal")
+        if not self._has_turn:
+            if entry.kind is None or entry.is_accept:
+                self._has_turn = True
+                # Not at once: all that comes in this round of the loop shares the turn.
+                loop.call_soon(self._start_turn, loop)
+            else:
+                self._start_turn(loop)
         await entry.waiter
 
-    async def _write_queue(self) -> None:
-        """Turn after turn, until nothing waits."""
-        loop = asyncio.get_running_loop()
-        entries: list[_Entry] = []
-        try:
-            while self._queue:
-                entries, self._queue = self._queue, []
-                turn = await loop.run_in_executor(self._thread, self._write_turn, entries)
-                self._publish(turn)
-        except BaseException as error:
-            # A bug, or the end of the loop: nobody may be left waiting for ever.
-            self.trouble = SpoolError(f"the journal's writer ended: {error!r}")
-            self._answer(entries + self._queue, self.trouble)
-            self._queue = []
-            raise
-        finally:
-            self._writing = None
+    def _start_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have written what waits: here and now, or by the thread, which then says so."""
+        turn, self._queue = Turn(self._queue), []
+        if self._writes_here(turn) and self._write_here(turn):
+            self._end_turn(turn)
+            return
+        self._has_turn = True
+        if self._thread is None:
+            # A daemon: a program that fails before it closes the spool must still end.
+            self._thread = Thread(target=self._work, name="spool-journal", daemon=True)
+            self._thread.start()
+        self._jobs.put((turn, self._end_turn, loop))
 
-    def _publish(self, turn: _Turn) -> None:
-        for entry, segment, body_at in turn.written:
-            if entry.kind:
-                segment.note(entry.kind, entry.id)
-            checksum = records.body_checksum(entry.head) if entry.is_accept else 0
-            entry.landed(Place(segment.number, body_at, len(entry.body), checksum))
-        self._answer((entry for entry, _, _ in turn.written), None)
-        self._answer(turn.refused, turn.error)
+    def _writes_here(self, turn: Turn) -> bool:
+        """Whether the event loop appends a turn itself.
 
-    def _answer(self, entries: Iterable[_Entry], error: SpoolError | None) -> None:
+        A few hundred octets into the kernel's cache cost 4 us; to hand them to the thread and
+        hear of it again cost 90 us of CPU, for every message that is not in a crowd.
+        """
+        return (
+            not turn.is_synced
+            and turn.size <= _HERE
+            and self._files.is_open
+            and time.monotonic() >= self._here_again_at
+        )
+
+    def _write_here(self, turn: Turn) -> bool:
+        """Append a turn; False, and the reason noted in it, where the thread has to mend that."""
+        started_at = time.monotonic()
+        self._try(turn, self._files.append)
+        if turn.failure:
+            return False
+        took = time.monotonic() - started_at
+        if took > _SLOW:
+            self._here_again_at = started_at + _PAUSE * took
+        return True
+
+    def _end_turn(self, turn: Turn) -> None:
+        """Say what became of a turn, and start the next with all that has come meanwhile."""
+        self._has_turn = False
+        if turn.bug:
+            log.critical("the journal's writer failed", exc_info=turn.bug)
+            self._bug = SpoolError(f"the journal's writer failed: {turn.bug!r}")
+            self._answer(turn.entries, self._bug)
+        else:
+            self._bug = None
+            self._publish(turn)
+        if self._queue:
+            self._start_turn(asyncio.get_running_loop())
+
+    def _publish(self, turn: Turn) -> None:
+        at = turn.at
+        for entry in turn.written:
+            at += len(entry.head)
+            if entry.kind is not None and turn.segment:
+                turn.segment.note(entry.kind, entry.id)
+                if entry.landed:
+                    entry.landed(Place(turn.segment.number, at, len(entry.body), entry.checksum))
+            at += len(entry.body)
+        self._answer(turn.written, None)
+        if turn.refused:
+            self._answer(turn.refused, turn.error)
+
+    def _answer(self, entries: Iterable[Entry], error: SpoolError | None) -> None:
         for entry in entries:
             if entry.waiter is None or entry.waiter.done():
                 continue
@@ -231,111 +213,29 @@ class Journal:
             else:
                 entry.waiter.set_result(None)
 
-    # From here on all runs in the writer's thread.
+    def _work(self) -> None:
+        """The thread. Whatever can be done by the loop is not done here.
 
-    def _write_turn(self, entries: list[_Entry]) -> _Turn:
-        try:
-            written = self._write(entries)
-        except OSError as error:
-            return self._start_over(entries, error)
-        self._say_trouble(None)
-        return _Turn(written, [], None)
-
-    def _write(self, entries: list[_Entry]) -> _Written:
-        """Append all of it to the live segment or to a new one, and sync where that is due."""
-        if self._live and self._live.end >= self._segment_size:
-            self._sync(self._live)
-            self._seal()
-        carried = [] if self._live else self._unsynced
-        live = self._live = self._live or self._opened()
-        written, end = self._append(live, carried + entries)
-        if carried or any(entry.is_accept or entry.kind is None for entry in entries):
-            self._disk.sync(live.file)
-            self._unsynced = []
-        else:
-            self._unsynced = self._unsynced + entries
-        live.end = end
-        return written
-
-    def _append(self, live: _Live, entries: list[_Entry]) -> tuple[_Written, int]:
-        """Write it all; gives what stands where, and where it ends."""
-        write_whole(
-            self._disk, live.file, [part for entry in entries for part in (entry.head, entry.body)]
-        )
-        written: _Written = []
-        at = live.end
-        for entry in entries:
-            at += len(entry.head)
-            written.append((entry, live.segment, at))
-            at += len(entry.body)
-        return written, at
-
-    def _start_over(self, entries: list[_Entry], error: OSError) -> _Turn:
-        """After a failed write or sync: refuse what came to be accepted, save the rest.
-
-        The segment is not touched again: a torn record may stand at its end, and after a failed
-        sync the kernel may have dropped the pages, so that another sync would lie. Everything
-        since the last good sync is written anew in another segment. The refused get a VOID
-        there, because their client will send them again: their ACCEPT may be on the platter.
+        Between its calls of the kernel it waits for the interpreter's lock, and all who wait for
+        a sync wait with it.
         """
-        if self.trouble is None:
-            log.warning("starting a new journal segment: %s", error)
-        refused = [entry for entry in entries if entry.is_accept]
-        asked = [entry for entry in entries if entry.kind is None]
-        rest = [entry for entry in entries if entry.kind and not entry.is_accept]
-        self._unsynced = [*self._unsynced, *rest, *map(self._void, refused)]
-        self._seal()
+        while job := self._jobs.get():
+            turn, ended, loop = job
+            if not turn.failure:
+                self._try(turn, self._files.append)
+            if turn.failure:
+                self._try(turn, self._files.start_over)
+            try:
+                loop.call_soon_threadsafe(ended, turn)
+            except RuntimeError:  # the loop has ended, and all who waited with it
+                self._has_turn = False
+
+    def _try(self, turn: Turn, work: Callable[[Turn], None]) -> None:
+        """Do it, and note in the turn what was in the way: nobody may be left waiting for ever."""
         try:
-            written = self._write(asked)
-        except OSError as second:
-            self._seal()
-            trouble = trouble_of(second, "the journal cannot be written")
-            self._say_trouble(trouble)
-            return _Turn([], entries, trouble)
-        self._say_trouble(None)
-        return _Turn(written, refused, trouble_of(error, "the message could not be written"))
-
-    def _say_trouble(self, trouble: SpoolError | None) -> None:
-        """Whether the journal can be written; said when it changes, not at every attempt."""
-        if trouble and not self.trouble:
-            log.error("%s; no mail is taken until it can", trouble)
-        elif self.trouble and not trouble:
-            log.warning("the journal can be written again")
-        self.trouble = trouble
-
-    def _void(self, entry: _Entry) -> _Entry:
-        head = records.encode(self._mark, Kind.VOID, entry.id)
-        return _Entry(Kind.VOID, entry.id, head, b"", lambda place: None)
-
-    def _opened(self) -> _Live:
-        """A new segment, whose name is on the platter."""
-        number, self._next_number = self._next_number, self._next_number + 1
-        path = self.path(number)
-        file = self._disk.create(path)
-        try:
-            with suppress(OSError):  # it is quicker with, and works without
-                self._disk.preallocate(file, self._segment_size)
-            write_whole(self._disk, file, [records.header(self._mark)])
-            self._disk.sync_folder(self._folder)
-        except OSError:
-            with suppress(OSError):
-                self._disk.close(file)
-            with suppress(OSError):
-                self._disk.unlink(path)
-            raise
-        segment = self.segments[number] = Segment(number, path, self._clock())
-        return _Live(segment, file, HEADER_SIZE)
-
-    def _sync(self, live: _Live) -> None:
-        if self._unsynced:
-            self._disk.sync(live.file)
-            self._unsynced = []
-
-    def _seal(self) -> None:
-        """Close the live segment, cut to what is known to be good in it."""
-        live, self._live = self._live, None
-        if live:
-            with suppress(OSError):
-                self._disk.truncate(live.file, live.end)
-            with suppress(OSError):
-                self._disk.close(live.file)
+            work(turn)
+        except OSError as error:
+            turn.failure = error
+        except BaseException as bug:  # noqa: BLE001  # logged when the turn ends
+            self._files.abandon()
+            turn.bug = bug

@@ -85,16 +85,16 @@ def header(mark: bytes) -> bytes:
 
 def encode(mark: bytes, kind: Kind, id: str, meta: bytes = b"", body: bytes = b"") -> bytes:
     """A record without its body, which is to be written right after it."""
-    name = id.encode("ascii")
-    head = _HEAD.pack(mark, kind.value, len(name), len(meta), len(body), zlib.crc32(body))
-    words = name + meta
+    return encode_head(mark, kind, id, meta, len(body), zlib.crc32(body))
+
+
+def encode_head(
+    mark: bytes, kind: Kind, id: str, meta: bytes, body_size: int, body_checksum: int
+) -> bytes:
+    """The same, for a body of this size and with this checksum."""
+    words = id.encode("ascii") + meta
+    head = _HEAD.pack(mark, kind._value_, len(id), len(meta), body_size, body_checksum)
     return head + _CHECKSUM.pack(zlib.crc32(words, zlib.crc32(head))) + words
-
-
-def body_checksum(head: bytes) -> int:
-    """The checksum of the body that belongs to this encoded record."""
-    checksum: int = _HEAD.unpack_from(head)[-1]
-    return checksum
 
 
 def read(data: bytes) -> Reading:
