@@ -203,6 +203,9 @@ class MemoryDisk(Disk):
         self._call("truncate")
         del self._files[file].inode.cache[size:]
 
+    def write_out(self, file: int) -> None:
+        self._call("write_out")
+
     def sync(self, file: int) -> None:
         inode = self._files[file].inode
         try:
@@ -234,14 +237,10 @@ class MemoryDisk(Disk):
         self._call("unlink")
         self._folder(path.parent).cache.pop(path.name, None)
 
-    def read(self, path: Path, at: int = 0, size: int | None = None) -> bytes:
+    def read_some(self, path: Path, at: int = 0, size: int | None = None) -> tuple[bytes, int]:
         self._call("read")
         cache = self._inode(path).cache
-        return bytes(cache[at : None if size is None else at + size])
-
-    def size(self, path: Path) -> int:
-        self._call("size")
-        return len(self._inode(path).cache)
+        return bytes(cache[at : None if size is None else at + size]), len(cache)
 
     def set_time(self, path: Path, at: float) -> None:
         self._call("set_time")

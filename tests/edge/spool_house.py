@@ -64,4 +64,4 @@ def spool_on(
 def let_go(spool: FileSpool) -> None:
     """Leave no thread behind, whatever state the spool is in."""
     spool._journal.let_go()
-    spool._threads.shutdown()
+    spool._threads.end()

@@ -921,6 +921,25 @@ def test_what_was_being_written_is_swept_at_the_start(tmp_path: Path) -> None:
     assert files(folder) == []
 
 
+def test_a_message_in_a_folder_that_is_not_its_own_is_put_aside(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "spool"
+        spool = opened(folder)
+        await spool.add(envelope_of("a"), b"content")
+        await spool.retire_due(60.0)
+        await spool.close()
+        (path,) = folder.glob("waiting/*/a.msg")
+        path.rename(folder / "waiting/00/a.msg")
+
+        spool = opened(folder)
+
+        assert list(spool.envelopes()) == []
+        assert kinds(folder) == ["quarantine.msg", "quarantine.txt"]
+        await spool.close()
+
+    run(scenario())
+
+
 def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     asyncio.run(opened(folder).close())

@@ -8,8 +8,8 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,14 @@ class Disk:
         """Cut off what stands behind `size` octets."""
         os.ftruncate(file, size)
 
+    def write_out(self, file: int) -> None:
+        """Have the kernel begin to write it, and do not wait. It promises nothing.
+
+        So the syncs of many files that follow find most of their work done, and share the rest.
+        """
+        with suppress(OSError):
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def sync(self, file: int) -> None:
         """What was written, and its length, is on the platter when this returns."""
         os.fdatasync(file)
@@ -88,22 +96,26 @@ class Disk:
 
     def read(self, path: Path, at: int = 0, size: int | None = None) -> bytes:
         """`size` octets from `at` on, or all; fewer where the file ends before."""
+        return self.read_some(path, at, size)[0]
+
+    def read_some(self, path: Path, at: int = 0, size: int | None = None) -> tuple[bytes, int]:
+        """The same, and the file's length."""
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _SAFELY)  # a FIFO must not stop us
-        with os.fdopen(file, "rb", buffering=0) as stream:
+        try:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
-            left = max(0, status.st_size - at) if size is None else size
-            stream.seek(at)
+            left = max(0, status.st_size - at)
+            if size is not None:
+                left = min(left, size)
             parts = []
-            while left > 0 and (part := stream.read(left)):
+            while left > 0 and (part := os.pread(file, left, at)):
                 parts.append(part)
+                at += len(part)
                 left -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def size(self, path: Path) -> int:
-        """A file's length."""
-        return path.lstat().st_size
+        finally:
+            os.close(file)
+        return parts[0] if len(parts) == 1 else b"".join(parts), status.st_size
 
     def set_time(self, path: Path, at: float) -> None:
         """Say since when it is there."""
@@ -174,21 +186,47 @@ def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: b
 
     Whatever had the name is replaced. What a crash leaves behind ends in ".tmp".
     """
-    temporary = path.with_name(path.name + TEMPORARY)
-    disk.unlink(temporary)
-    file = disk.create(temporary)
+    with temporaries(disk, [(path, buffers)], is_synced=is_synced):
+        disk.rename(temporary(path), path)
+
+
+@contextmanager
+def temporaries(
+    disk: Disk, files: Iterable[tuple[Path, Sequence[bytes]]], *, is_synced: bool = True
+) -> Iterator[list[Path]]:
+    """Have files with these contents, whole and synced, by the names that `temporary` gives.
+
+    All of them are written before the first is synced, so that they share what a sync costs.
+    They are there to be renamed; what is left of them after a failure is taken away.
+    """
+    paths: list[Path] = []
+    opened: list[int] = []
     try:
         try:
-            write_whole(disk, file, buffers)
+            for path, buffers in files:
+                if opened and is_synced:
+                    disk.write_out(opened[-1])
+                disk.unlink(temporary(path))
+                opened.append(disk.create(temporary(path)))
+                paths.append(path)
+                write_whole(disk, opened[-1], buffers)
             if is_synced:
-                disk.sync(file)
+                for file in opened:
+                    disk.sync(file)
         finally:
-            disk.close(file)
-        disk.rename(temporary, path)
+            for file in opened:
+                disk.close(file)
+        yield paths
     except OSError:
-        with suppress(OSError):  # a full disk wants its room back
-            disk.unlink(temporary)
+        for path in paths:
+            with suppress(OSError):  # a full disk wants its room back
+                disk.unlink(temporary(path))
         raise
+
+
+def temporary(path: Path) -> Path:
+    """The name of a file until it is whole."""
+    return path.with_name(path.name + TEMPORARY)
 
 
 def trouble_of(error: OSError, what: str) -> SpoolError:

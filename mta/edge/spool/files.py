@@ -9,30 +9,26 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from mta.model.envelope import Envelope, MessageId, Recipient
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk, trouble_of
-from mta.edge.spool.folder import claimed, furnish
+from mta.edge.spool.folder import recovered
 from mta.edge.spool.gauge import MIB, Gauge, Watermarks
 from mta.edge.spool.journal import Journal
 from mta.edge.spool.kept import Keep, Kept
 from mta.edge.spool.lines import changes_line, envelope_line
 from mta.edge.spool.records import MARK_SIZE, Kind
-from mta.edge.spool.recovery import mend
-from mta.edge.spool.segments import Place, Segment
-from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey, survey
+from mta.edge.spool.retirement import Retirement
+from mta.edge.spool.segments import Place
+from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey
+from mta.edge.spool.threads import Threads
 from mta.edge.spool.waiting import LARGE, Waiting
 
-T = TypeVar("T")
-
-_BATCH = 100  # messages that are moved between two syncs of the journal
 _ID = re.compile("[a-z0-9]{1,100}")  # it names files
 
 
@@ -64,15 +60,22 @@ class FileSpool:
         self._kept = kept
         self._gauge = gauge
         self._clock = clock
-        self._segment_age = segment_age
         self._large_size = large_size
         self._contents = Contents(cache_size)
         self._held = found.held
         self._settled = found.settled
-        self._finished = found.finished  # settled, with files that are to be deleted
+        self._finished = found.finished
         self._arriving: set[MessageId] = set()
-        self._retiring = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(4, "spool-files")
+        self._threads = Threads()
+        self._retirement = Retirement(
+            disk=disk,
+            threads=self._threads,
+            journal=journal,
+            waiting=waiting,
+            contents=self._contents,
+            found=found,
+            segment_age=segment_age,
+        )
 
     @classmethod
     def open(
@@ -98,17 +101,7 @@ class FileSpool:
         disk = disk or Disk()
         waiting = Waiting(folder / WAITING, disk)
         kept = Kept(folder, disk, keep or Keep())
-        try:
-            lock = claimed(folder, disk)
-            try:
-                furnish(folder, disk, waiting, kept)
-                found = survey(folder, disk, clock())
-                mend(folder, found, disk)
-            except BaseException:
-                disk.close(lock)
-                raise
-        except OSError as error:
-            raise trouble_of(error, f"the spool {folder} cannot be opened") from error
+        lock, found = recovered(folder, disk, waiting, kept, clock())
         journal = Journal(
             folder / JOURNAL,
             disk=disk,
@@ -133,11 +126,11 @@ class FileSpool:
 
     async def close(self) -> None:
         """Sync what waits and let the folder go. Raises SpoolError."""
-        async with self._retiring:
+        async with self._retirement.lock:
             try:
                 await self._journal.close()
             finally:
-                await asyncio.to_thread(self._threads.shutdown)  # a cancelled step may still run
+                await asyncio.to_thread(self._threads.end)
                 self._disk.close(self._lock)
 
     async def add(self, envelope: Envelope, content: bytes) -> bool:
@@ -177,7 +170,7 @@ class FileSpool:
             return cached
         home = held.home
         try:
-            return await self._in_thread(self._read, home)
+            return await self._threads.run(self._read, id, home)
         except FileNotFoundError as error:
             if held.home != home:
                 return await self.content(id)  # it moved to waiting/ in the meantime
@@ -247,147 +240,47 @@ class FileSpool:
 
         Raises SpoolError; nothing is lost then, and the next call tries again.
         """
-        async with self._retiring:
-            await self._journal.sync()
-            await self._delete_finished()
-            live = self._journal.live
-            if live and live.opened_at + self._segment_age <= now:
-                await self._journal.rotate()
-            # Oldest first and none left out: a segment's DONEs speak of ACCEPTs in older ones.
-            for segment in list(self._journal.segments.values()):
-                is_due = segment.opened_at + self._segment_age <= now
-                if segment is self._journal.live or not (is_due or not self._unsaved(segment)):
-                    break
-                await self._retire(segment)
+        await self._retirement.step(now)
 
     async def sweep(self, now: float) -> int:
         """Delete the copies that were kept long enough; gives the number of files."""
-        return await self._on_disk("kept copies", self._kept.sweep, now)
+        return await self._threads.on_disk("kept copies", self._kept.sweep, now)
 
     async def _add_large(self, envelope: Envelope, content: bytes) -> None:
-        path = self._waiting.path(envelope.id, LARGE)
         try:
             what = "the message could not be written"
-            await self._on_disk(what, self._waiting.put_large, envelope, content)
+            await self._threads.on_disk(what, self._waiting.put_large, envelope, content)
             await self._journal.append(
                 Kind.LARGE,
                 envelope.id,
                 envelope_line(envelope),
-                landed=lambda _: self._hold(Held(envelope, path), content),
+                landed=lambda _: self._hold(Held(envelope, LARGE), content),
             )
         except SpoolError:
+            path = self._waiting.path(envelope.id, LARGE)
             with suppress(SpoolError):  # else it is swept at the next start
-                await self._on_disk("a refused message", self._disk.unlink, path)
+                await self._threads.on_disk("a refused message", self._disk.unlink, path)
             raise
 
     async def _keep(self, envelope: Envelope) -> None:
         if self._kept.wants(envelope):
             content = await self.content(envelope.id)
-            await self._on_disk("keeping a copy", self._kept.put, envelope, content, self._clock())
+            put, now = self._kept.put, self._clock()
+            await self._threads.on_disk("keeping a copy", put, envelope, content, now)
 
     def _hold(self, held: Held, content: bytes) -> None:
         self._held[held.envelope.id] = held
         self._contents.put(held.envelope.id, content)
 
-    def _is_held(self, held: Held) -> bool:
-        return self._held.get(held.envelope.id) is held
-
     def _finish(self, held: Held) -> None:
         """A message is settled: its files may go, once that is synced."""
-        if isinstance(held.home, Path):
+        if isinstance(held.home, str):
             self._finished.add(held.envelope.id)
 
-    def _read(self, home: Place | Path) -> bytes:
-        if isinstance(home, Path):
-            return self._waiting.content(home)
-        content = self._read_record(home)
+    def _read(self, id: MessageId, home: Place | str) -> bytes:
+        if isinstance(home, str):
+            return self._waiting.content(self._waiting.path(id, home))
+        content = self._disk.read(self._journal.path(home.segment), home.at, home.size)
         if zlib.crc32(content) != home.checksum:
             raise SpoolError(f"segment {home.segment}, octet {home.at}: the checksum is wrong")
         return content
-
-    def _read_record(self, place: Place) -> bytes:
-        """The octets at a place in the journal, good or bad."""
-        return self._disk.read(self._journal.path(place.segment), place.at, place.size)
-
-    def _unsaved(self, segment: Segment) -> list[Held]:
-        """The unsettled messages of which something may stand in this segment alone."""
-        held = (self._held.get(id) for id in segment.accepted | segment.recorded)
-        return [one for one in held if one and _needs(one, segment)]
-
-    async def _retire(self, segment: Segment) -> None:
-        """Save in files what only this segment says, then delete it.
-
-        A crash on the way finds it in both places, and takes each id once.
-        """
-        unsaved = self._unsaved(segment)
-        for start in range(0, len(unsaved), _BATCH):
-            await self._save(unsaved[start : start + _BATCH])
-        # A DONE in this segment is all that keeps a file from counting: the file goes first.
-        await self._delete_finished()
-        await self._on_disk("retiring a segment", self._delete, segment)
-        del self._journal.segments[segment.number]
-        self._settled -= segment.settled
-
-    async def _save(self, batch: Iterable[Held]) -> None:
-        states = [(held, held.envelope) for held in batch if self._is_held(held)]
-        # No file may be ahead of the journal, or a replay would turn it back half way.
-        await self._journal.sync()
-        try:
-            await self._on_disk("retiring a segment", self._write_files, states)
-        finally:  # some may have moved before the trouble
-            for held, _ in states:
-                self._note_move(held)
-
-    def _write_files(self, states: Iterable[tuple[Held, Envelope]]) -> None:
-        """Have each message or its latest state in files, whose names are not synced yet."""
-        for held, envelope in states:
-            if isinstance(held.home, Place):
-                # A damaged content keeps its wrong checksum: `content` will say so.
-                content = self._read_record(held.home)
-                held.home = self._waiting.put(envelope, content, held.home.checksum)
-            else:
-                self._waiting.log(envelope)
-            held.saved = envelope
-
-    def _note_move(self, held: Held) -> None:
-        if held.saved is None:
-            return
-        self._contents.drop(held.envelope.id)
-        if not self._is_held(held):  # settled while it moved
-            self._finished.add(held.envelope.id)
-
-    async def _delete_finished(self) -> None:
-        """Delete the files of settled mail, after their DONEs are synced."""
-        finished = list(self._finished)
-        if finished:
-            await self._journal.sync()
-            await self._on_disk("deleting settled mail", self._delete_files, finished)
-            self._finished.difference_update(finished)
-
-    def _delete_files(self, ids: Iterable[MessageId]) -> None:
-        for id in ids:
-            self._waiting.remove(id)
-        self._waiting.sync()
-
-    def _delete(self, segment: Segment) -> None:
-        self._waiting.sync()
-        self._disk.unlink(segment.path)
-        # Before the next one goes: its DONEs are about the ACCEPTs in this one.
-        self._disk.sync_folder(segment.path.parent)
-
-    async def _on_disk(self, what: str, work: Callable[..., T], *arguments: object) -> T:
-        """Do in a thread what blocks. Raises SpoolError for OSError."""
-        try:
-            return await self._in_thread(work, *arguments)
-        except OSError as error:
-            raise trouble_of(error, what) from error
-
-    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-
-def _needs(held: Held, segment: Segment) -> bool:
-    """Whether a message that has records in this segment would lose something with it."""
-    if isinstance(held.home, Place):
-        return held.home.segment == segment.number
-    return held.saved is not held.envelope

@@ -4,16 +4,39 @@ from pathlib import Path
 
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool.disk import Disk
+from mta.edge.spool.disk import Disk, trouble_of
 from mta.edge.spool.kept import Kept
-from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING
+from mta.edge.spool.recovery import mend
+from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Survey, survey
 from mta.edge.spool.waiting import Waiting
 
 # What may be in a folder before its first journal; a disk of its own has a lost+found.
 _OURS = ("lock", "lost+found", QUARANTINE, WAITING)
 
 
-def claimed(folder: Path, disk: Disk) -> int:
+def recovered(
+    folder: Path, disk: Disk, waiting: Waiting, kept: Kept, now: float
+) -> tuple[int, Survey]:
+    """Lock the folder, made if it is not there; furnish it, read it, make it fit for work.
+
+    Gives the lock and what was found. Raises SpoolError: another process has it, it is
+    somebody else's, or it cannot be read.
+    """
+    try:
+        lock = _claimed(folder, disk)
+        try:
+            _furnish(folder, disk, waiting, kept)
+            found = survey(folder, disk, now)
+            mend(folder, found, disk)
+        except BaseException:
+            disk.close(lock)
+            raise
+    except OSError as error:
+        raise trouble_of(error, f"the spool {folder} cannot be opened") from error
+    return lock, found
+
+
+def _claimed(folder: Path, disk: Disk) -> int:
     """The lock on a folder that is ours, made if it is not there.
 
     Raises SpoolError where it is somebody else's or another process has it, and OSError.
@@ -24,7 +47,7 @@ def claimed(folder: Path, disk: Disk) -> int:
     return disk.lock(folder / "lock")
 
 
-def furnish(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:
+def _furnish(folder: Path, disk: Disk, waiting: Waiting, kept: Kept) -> None:
     """Have the folders in it. Raises OSError."""
     for name in (JOURNAL, QUARANTINE):
         disk.make_folder(folder / name)

@@ -44,4 +44,5 @@ def _content(folder: Path, held: Held) -> bytes:
         if zlib.crc32(content) != held.home.checksum:
             raise SpoolError(f"{path}, octet {held.home.at}: the checksum is wrong")
         return content
-    return Waiting(folder / WAITING, Disk()).content(held.home)
+    waiting = Waiting(folder / WAITING, Disk())
+    return waiting.content(waiting.path(held.envelope.id, held.home))

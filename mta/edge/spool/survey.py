@@ -30,7 +30,7 @@ class Held:
     """
 
     envelope: Envelope
-    home: Place | Path
+    home: Place | str  # in the journal, or the suffix of its file
     saved: Envelope | None = None
 
 
@@ -65,7 +65,7 @@ def survey(folder: Path, disk: Disk, now: float) -> Survey:
         readings = list(_readings(folder / JOURNAL, disk, now))
         larges = _read_files(found, waiting)
         for segment, size, reading in readings:
-            _replay(found, segment, reading, waiting)
+            _replay(found, segment, reading)
             if not reading.is_torn and reading.end < size:
                 found.ends[segment.path] = reading.end
         _check_larges(found, larges, waiting)
@@ -87,26 +87,40 @@ def _readings(folder: Path, disk: Disk, now: float) -> Iterator[tuple[Segment, i
             yield segment, len(data), read(data)
 
 
-def _read_files(found: Survey, waiting: Waiting) -> set[Path]:
-    """Take in what waits in files; gives the large ones that need their ACCEPT."""
-    files: dict[str, set[Path]] = {MESSAGE: set(), LARGE: set(), LOG: set()}
-    for path in waiting.files():
-        if path.suffix in files:
-            files[path.suffix].add(path)
-        else:
-            found.strays.append(path)
-    arriving = set()
-    for path in files[MESSAGE] | files[LARGE]:
-        log = path.with_suffix(LOG)
-        if log in files[LOG]:
-            _read_file(found, path, _latest(log, waiting), waiting)
-        elif path.suffix == LARGE:
-            arriving.add(path)
-        else:
-            _read_file(found, path, None, waiting)
-    with_message = {path.with_suffix(LOG) for path in files[MESSAGE] | files[LARGE]}
-    found.strays += sorted(files[LOG] - with_message)
+def _read_files(found: Survey, waiting: Waiting) -> dict[Path, MessageId]:
+    """Take in what waits in files; gives the large messages that need their ACCEPT."""
+    arriving = {}
+    for folder, names in waiting.files():
+        there = set(names)
+        for name in names:
+            id, _, kind = name.rpartition(".")
+            suffix, has_log = f".{kind}", id + LOG in there
+            if suffix == MESSAGE or (suffix == LARGE and has_log):
+                _read_file(found, folder, MessageId(id), suffix, waiting, has_log=has_log)
+            elif suffix == LARGE:
+                arriving[folder / name] = MessageId(id)
+            elif suffix != LOG or not (id + MESSAGE in there or id + LARGE in there):
+                found.strays.append(folder / name)
     return arriving
+
+
+def _read_file(
+    found: Survey, folder: Path, id: MessageId, suffix: str, waiting: Waiting, *, has_log: bool
+) -> None:
+    path = folder / (id + suffix)
+    if path != waiting.path(id, suffix):
+        found.spoiled.append((path, "it stands in a folder that is not its own"))
+        return
+    try:
+        envelope = waiting.envelope(path, id)
+    except FileNotFoundError:
+        return  # settled by the server that runs
+    except LineError as error:
+        found.spoiled.append((path, str(error)))
+        return
+    if has_log:
+        envelope = _latest(folder / (id + LOG), waiting) or envelope
+    found.held[envelope.id] = Held(envelope, suffix, saved=envelope)
 
 
 def _latest(log: Path, waiting: Waiting) -> Envelope | None:
@@ -116,34 +130,22 @@ def _latest(log: Path, waiting: Waiting) -> Envelope | None:
         return None  # settled by the server that runs, or damaged: an older state is true
 
 
-def _read_file(found: Survey, path: Path, latest: Envelope | None, waiting: Waiting) -> None:
-    try:
-        envelope = waiting.envelope(path)
-    except FileNotFoundError:
-        return  # settled by the server that runs
-    except LineError as error:
-        found.spoiled.append((path, str(error)))
-    else:
-        envelope = latest or envelope
-        found.held[envelope.id] = Held(envelope, path, saved=envelope)
-
-
-def _replay(found: Survey, segment: Segment, reading: Reading, waiting: Waiting) -> None:
+def _replay(found: Survey, segment: Segment, reading: Reading) -> None:
     found.segments.append(segment)
     found.damages += [(segment.path, damage) for damage in reading.damages]
     for record in reading.records:
         try:
-            _apply(found, segment, record, waiting)
+            _apply(found, segment, record)
         except LineError as error:
             found.damages.append((segment.path, Damage(record.at, record.end, str(error))))
 
 
-def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) -> None:
+def _apply(found: Survey, segment: Segment, record: Record) -> None:
     id = MessageId(record.id)
     held = found.held.get(id)
     if record.kind in (Kind.ACCEPT, Kind.LARGE):
         if held is None or held.saved is None:  # else it stands in both places
-            found.held[id] = _accepted(segment, record, waiting)
+            found.held[id] = _accepted(segment, record)
     elif record.kind is Kind.RESULT:
         if held is not None:
             held.envelope = held.envelope.with_recipients(read_changes(record.meta))
@@ -151,34 +153,33 @@ def _apply(found: Survey, segment: Segment, record: Record, waiting: Waiting) ->
         found.held.pop(id, None)
         if record.kind is Kind.DONE:
             found.settled.add(id)
-            if held is not None and isinstance(held.home, Path):
+            if held is not None and isinstance(held.home, str):
                 found.finished.add(id)
     segment.note(record.kind, id)
 
 
-def _accepted(segment: Segment, record: Record, waiting: Waiting) -> Held:
+def _accepted(segment: Segment, record: Record) -> Held:
     envelope = read_envelope(record.meta)
     if record.kind is Kind.LARGE:
-        return Held(envelope, waiting.path(envelope.id, LARGE))
+        return Held(envelope, LARGE)
     size = record.end - record.body_at
     return Held(envelope, Place(segment.number, record.body_at, size, record.checksum))
 
 
-def _check_larges(found: Survey, larges: set[Path], waiting: Waiting) -> None:
+def _check_larges(found: Survey, larges: dict[Path, MessageId], waiting: Waiting) -> None:
     """Match large messages with their ACCEPTs. One without was arriving: no 250 was said."""
     accepted = {
-        held.home: held
-        for held in found.held.values()
-        if isinstance(held.home, Path) and held.saved is None
+        id: held for id, held in found.held.items() if held.home == LARGE and held.saved is None
     }
-    for path, held in accepted.items():
+    for id, held in accepted.items():
+        path = waiting.path(id, LARGE)
         try:
-            waiting.envelope(path)
+            waiting.envelope(path, id)
         except (FileNotFoundError, LineError) as error:
             found.spoiled.append((path, f"{error}; it was {_described(held.envelope)}"))
-            del found.held[held.envelope.id]
+            del found.held[id]
     found.strays += [
-        path for path in larges if path not in accepted and path.stem not in found.finished
+        path for path, id in larges.items() if id not in accepted and id not in found.finished
     ]
 
 

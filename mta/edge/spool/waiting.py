@@ -7,13 +7,13 @@ waiting/4f/*.tmp      being written: swept at the next start
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool.disk import Disk, write_file
+from mta.edge.spool.disk import Disk, temporaries, temporary, write_file
 from mta.edge.spool.lines import (
     LineError,
     envelope_line,
@@ -31,6 +31,9 @@ MESSAGE, LARGE, LOG = ".msg", ".large", ".log"
 _SUBFOLDERS = tuple(f"{number:02x}" for number in range(256))
 _FIRST_READ = 4096
 _FIRST_LINE_LIMIT = 64 << 20
+
+
+NewFile = tuple[Path, list[bytes]]
 
 
 class Waiting:
@@ -52,27 +55,40 @@ class Waiting:
         """Where a message's file of this kind is."""
         return self._folder / f"{zlib.crc32(id.encode()) & 255:02x}" / (id + suffix)
 
-    def put(self, envelope: Envelope, content: bytes, checksum: int) -> Path:
-        """Write a message; durable after `sync`. The checksum is what the content should have."""
-        path = self.path(envelope.id, MESSAGE)
-        self._write(path, envelope, content, checksum)
-        self._unsynced.add(path.parent)
-        return path
+    def message(self, envelope: Envelope, content: bytes, checksum: int) -> NewFile:
+        """A message's file. The checksum is what the content should have."""
+        title = b'{"format":%d,"size":%d,"checksum":%d,"envelope":%b}' % (
+            VERSION,
+            len(content),
+            checksum,
+            envelope_line(envelope),
+        )
+        return self.path(envelope.id, MESSAGE), [sealed(title), content]
 
-    def put_large(self, envelope: Envelope, content: bytes) -> None:
-        """Write a large message, durably; it does not count before its ACCEPT."""
-        path = self.path(envelope.id, LARGE)
-        self._write(path, envelope, content, zlib.crc32(content))
-        self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
-
-    def log(self, envelope: Envelope) -> None:
-        """Write a message's latest state in the place of an earlier one; durable after `sync`.
+    def log(self, envelope: Envelope) -> NewFile:
+        """A message's latest state. It takes the place of an earlier one.
 
         Never by appending: after a sync that failed, the next one on the same file would lie.
         """
-        path = self.path(envelope.id, LOG)
-        write_file(self._disk, path, [sealed(envelope_line(envelope))])
-        self._unsynced.add(path.parent)
+        return self.path(envelope.id, LOG), [sealed(envelope_line(envelope))]
+
+    def put(self, files: Iterable[NewFile]) -> Iterator[int]:
+        """Write files together; gives the place of each once it has its name.
+
+        Durable after `sync`. Each is synced before it has its name, so no crash shows a part.
+        """
+        with temporaries(self._disk, files) as paths:
+            for place, path in enumerate(paths):
+                self._disk.rename(temporary(path), path)
+                self._unsynced.add(path.parent)
+                yield place
+
+    def put_large(self, envelope: Envelope, content: bytes) -> None:
+        """Write a large message, durably; it does not count before its ACCEPT."""
+        _, buffers = self.message(envelope, content, zlib.crc32(content))
+        path = self.path(envelope.id, LARGE)
+        write_file(self._disk, path, buffers)
+        self._disk.sync_folder(path.parent)  # at once: the ACCEPT waits for it
 
     def remove(self, id: MessageId) -> None:
         """Take a message's files away; durable after `sync`."""
@@ -86,25 +102,24 @@ class Waiting:
             self._disk.sync_folder(folder)
             self._unsynced.discard(folder)
 
-    def files(self) -> Iterator[Path]:
-        """All files that are there."""
+    def files(self) -> Iterator[tuple[Path, list[str]]]:
+        """All files that are there: each folder, and the names in it."""
         for subfolder in _SUBFOLDERS:
-            for name in self._disk.names(self._folder / subfolder):
-                yield self._folder / subfolder / name
+            folder = self._folder / subfolder
+            yield folder, self._disk.names(folder)
 
-    def envelope(self, path: Path) -> Envelope:
+    def envelope(self, path: Path, id: str) -> Envelope:
         """What the first line of a message's file says; its content is not read.
 
         Raises LineError where the line is bad, or the file is shorter or longer than it says;
         VersionError where another version wrote it.
         """
-        line, at = self._first_line(path)
+        line, at, length = self._first_line(path)
         envelope, size, _ = _read_title(line)
-        found = self._disk.size(path) - at
-        if found != size:
-            raise LineError(f"expected {size} octets of content, found {found}")
-        if envelope.id != path.stem:
-            raise LineError(f"expected the message {path.stem}, found {envelope.id}")
+        if length - at != size:
+            raise LineError(f"expected {size} octets of content, found {length - at}")
+        if envelope.id != id:
+            raise LineError(f"expected the message {id}, found {envelope.id}")
         return envelope
 
     def latest(self, path: Path) -> Envelope:
@@ -124,23 +139,14 @@ class Waiting:
             raise SpoolError(f"{path}: the checksum of the content is wrong")
         return content
 
-    def _write(self, path: Path, envelope: Envelope, content: bytes, checksum: int) -> None:
-        title = b'{"format":%d,"size":%d,"checksum":%d,"envelope":%b}' % (
-            VERSION,
-            len(content),
-            checksum,
-            envelope_line(envelope),
-        )
-        write_file(self._disk, path, [sealed(title), content])
-
-    def _first_line(self, path: Path) -> tuple[bytes, int]:
-        """A file's first line, and where the next begins."""
+    def _first_line(self, path: Path) -> tuple[bytes, int, int]:
+        """A file's first line, where the next begins, and the file's length."""
         size = _FIRST_READ
         while True:
-            data = self._disk.read(path, 0, size)
+            data, length = self._disk.read_some(path, 0, size)
             end = data.find(b"\n")
             if end >= 0:
-                return data[:end], end + 1
+                return data[:end], end + 1, length
             if len(data) < size or size > _FIRST_LINE_LIMIT:
                 raise LineError("there is no first line")
             size *= 8
