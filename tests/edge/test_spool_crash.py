@@ -319,6 +319,36 @@ def test_what_was_not_synced_at_the_first_try_is_written_anew_at_the_second() ->
         check_recovery(disk, ledger, lost_power=True, refusals=True)
 
 
+async def a_life_of_a_crowd(customer: Customer) -> None:
+    """So many messages move together that several batches are under way at once."""
+    ids = [f"m{number}" for number in range(200)]
+    await asyncio.gather(*(customer.add(id, 10) for id in ids))
+    await customer.retire(100.0)
+    for id in ids[::2]:
+        await customer.record(id, 0, lambda recipient: deferred(recipient, 10.0))
+    for id in ids[::3]:
+        await customer.remove(id)
+    await customer.retire(200.0)
+    await customer.retire(200.0)
+
+
+@pytest.mark.parametrize("loses_power", [False, True])
+@pytest.mark.parametrize("kind", ["stop", "EIO"])
+def test_batches_that_are_cut_short_anywhere_lose_nothing(kind: str, loses_power: bool) -> None:
+    dry = copy.deepcopy(FRESH)
+    live(dry, a_life_of_a_crowd)
+    moving = dry.calls.index("rename") - 200
+    for at in range(moving, len(dry.calls) + 1, 61):
+        disk = copy.deepcopy(FRESH)
+        disk.fault = Fault(kind, at)
+
+        ledger = live(disk, a_life_of_a_crowd, may_fall_back=loses_power)
+        if loses_power:
+            disk.lose_power(random.Random(at).random)
+
+        check_recovery(disk, ledger, lost_power=loses_power, refusals=False)
+
+
 @pytest.mark.parametrize("skipped", ["sync", "sync_folder"])
 def test_a_disk_that_skips_its_syncs_is_found_out(skipped: str) -> None:
     lost = 0

@@ -362,6 +362,42 @@ def test_what_is_unsettled_moves_to_waiting_when_its_segment_is_a_minute_old(
     run(scenario())
 
 
+def test_what_an_earlier_try_left_is_not_in_the_way(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "spool"
+        spool = opened(folder)
+        await spool.add(envelope_of("a"), b"content")
+        (folder / "waiting/43/a.msg.tmp").write_bytes(b"half")
+
+        await spool.retire_due(60.0)
+
+        assert kinds(folder) == ["waiting.msg"]
+        assert await spool.content(A) == b"content"
+        await spool.close()
+
+    run(scenario())
+
+
+def test_messages_that_move_together_are_written_before_the_first_is_synced() -> None:
+    disk = MemoryDisk()
+
+    async def scenario() -> None:
+        spool = spool_on(disk)
+        for id in "abc":
+            await spool.add(envelope_of(id), b"content")
+        disk.calls = []
+        await spool.retire_due(60.0)
+        await spool.close()
+
+    run(scenario())
+
+    moves = [call for call in disk.calls if call in ("create", "write_out", "sync", "rename")]
+    assert moves == [
+        *("create", "write_out", "create", "write_out", "create"),
+        *("sync", "sync", "sync", "rename", "rename", "rename"),
+    ]
+
+
 def test_a_segment_grows_old_over_restarts_too(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = tmp_path / "spool"

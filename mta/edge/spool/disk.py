@@ -186,29 +186,30 @@ def write_file(disk: Disk, path: Path, buffers: Sequence[bytes], *, is_synced: b
 
     Whatever had the name is replaced. What a crash leaves behind ends in ".tmp".
     """
-    with temporaries(disk, [(path, buffers)], is_synced=is_synced):
-        disk.rename(temporary(path), path)
+    with written(disk, [(path, buffers)], is_synced=is_synced) as names:
+        for temporary, name in names:
+            disk.rename(temporary, name)
 
 
 @contextmanager
-def temporaries(
+def written(
     disk: Disk, files: Iterable[tuple[Path, Sequence[bytes]]], *, is_synced: bool = True
-) -> Iterator[list[Path]]:
-    """Have files with these contents, whole and synced, by the names that `temporary` gives.
+) -> Iterator[list[tuple[Path, Path]]]:
+    """Have files with these contents, whole and synced; gives what each is called and is to be.
 
     All of them are written before the first is synced, so that they share what a sync costs.
     They are there to be renamed; what is left of them after a failure is taken away.
     """
-    paths: list[Path] = []
+    names: list[tuple[Path, Path]] = []
     opened: list[int] = []
     try:
         try:
             for path, buffers in files:
                 if opened and is_synced:
                     disk.write_out(opened[-1])
-                disk.unlink(temporary(path))
-                opened.append(disk.create(temporary(path)))
-                paths.append(path)
+                temporary = Path(f"{path}{TEMPORARY}")
+                opened.append(_created(disk, temporary))
+                names.append((temporary, path))
                 write_whole(disk, opened[-1], buffers)
             if is_synced:
                 for file in opened:
@@ -216,17 +217,20 @@ def temporaries(
         finally:
             for file in opened:
                 disk.close(file)
-        yield paths
+        yield names
     except OSError:
-        for path in paths:
+        for temporary, _ in names:
             with suppress(OSError):  # a full disk wants its room back
-                disk.unlink(temporary(path))
+                disk.unlink(temporary)
         raise
 
 
-def temporary(path: Path) -> Path:
-    """The name of a file until it is whole."""
-    return path.with_name(path.name + TEMPORARY)
+def _created(disk: Disk, path: Path) -> int:
+    try:
+        return disk.create(path)
+    except FileExistsError:  # an earlier try was cut short
+        disk.unlink(path)
+        return disk.create(path)
 
 
 def trouble_of(error: OSError, what: str) -> SpoolError:

@@ -1,5 +1,6 @@
 """The spool's folder: taken for this process alone, and furnished with what stands in it."""
 
+import gc
 from pathlib import Path
 
 from mta.model.trouble import SpoolError
@@ -9,6 +10,8 @@ from mta.edge.spool.kept import Kept
 from mta.edge.spool.recovery import mend
 from mta.edge.spool.survey import JOURNAL, QUARANTINE, WAITING, Survey, survey
 from mta.edge.spool.waiting import Waiting
+
+_MANY = 10_000  # messages past which the collector is to pass over what a start found
 
 # What may be in a folder before its first journal; a disk of its own has a lost+found.
 _OURS = ("lock", "lost+found", QUARANTINE, WAITING)
@@ -26,7 +29,7 @@ def recovered(
         lock = _claimed(folder, disk)
         try:
             _furnish(folder, disk, waiting, kept)
-            found = survey(folder, disk, now)
+            found = _surveyed(folder, disk, now)
             mend(folder, found, disk)
         except BaseException:
             disk.close(lock)
@@ -34,6 +37,24 @@ def recovered(
     except OSError as error:
         raise trouble_of(error, f"the spool {folder} cannot be opened") from error
     return lock, found
+
+
+def _surveyed(folder: Path, disk: Disk, now: float) -> Survey:
+    """What is in it, kept from the garbage collector.
+
+    It would look through all that was found over and over while more is found, a fifth of the
+    time that a long queue takes, and then stop the server for 3 us a message now and then.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        found = survey(folder, disk, now)
+        if len(found.held) > _MANY:
+            gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+    return found
 
 
 def _claimed(folder: Path, disk: Disk) -> int:

@@ -198,11 +198,16 @@ def _recipients(raw: Iterable[object]) -> tuple[Recipient, ...]:
 
 
 def _outcome(raw: object) -> Outcome:
-    """Equal outcomes are one: thousands of messages may wait for the same reason."""
-    outcome = _built(Outcome, raw)
-    if len(_OUTCOMES) >= _MAX_OUTCOMES:
-        _OUTCOMES.clear()
-    return _OUTCOMES.setdefault(outcome, outcome)
+    """Equal outcomes are one, and built once: thousands of messages may wait for one reason."""
+    try:
+        return _outcome_of(orjson.dumps(raw))
+    except TypeError:  # half a surrogate pair
+        return _built(Outcome, raw)
+
+
+@lru_cache(10_000)
+def _outcome_of(line: bytes) -> Outcome:
+    return _built(Outcome, orjson.loads(line))
 
 
 def _optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
@@ -216,9 +221,6 @@ def _of(kind: type[T]) -> Callable[[Any], T]:
 def _one_of(kind: type[Enum]) -> Callable[[Any], Any]:
     return {member.value: member for member in kind}.__getitem__
 
-
-_OUTCOMES: dict[Outcome, Outcome] = {}
-_MAX_OUTCOMES = 10_000
 
 # How the fields are read that are not themselves in JSON, by the class that has them.
 _READ: dict[type, dict[str, Callable[[Any], Any]]] = {

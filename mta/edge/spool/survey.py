@@ -108,7 +108,7 @@ def _read_file(
     found: Survey, folder: Path, id: MessageId, suffix: str, waiting: Waiting, *, has_log: bool
 ) -> None:
     path = folder / (id + suffix)
-    if path != waiting.path(id, suffix):
+    if folder != waiting.folder(id):
         found.spoiled.append((path, "it stands in a folder that is not its own"))
         return
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool.disk import Disk, temporaries, temporary, write_file
+from mta.edge.spool.disk import Disk, write_file, written
 from mta.edge.spool.lines import (
     LineError,
     envelope_line,
@@ -41,6 +41,7 @@ class Waiting:
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._folder = folder
+        self._subfolders = [folder / name for name in _SUBFOLDERS]
         self._disk = disk
         self._unsynced: set[Path] = set()
 
@@ -51,9 +52,13 @@ class Waiting:
             self._disk.make_folder(self._folder / name)
         self._disk.sync_folder(self._folder)
 
+    def folder(self, id: MessageId) -> Path:
+        """Where a message's files are."""
+        return self._subfolders[zlib.crc32(id.encode()) & 255]
+
     def path(self, id: MessageId, suffix: str) -> Path:
         """Where a message's file of this kind is."""
-        return self._folder / f"{zlib.crc32(id.encode()) & 255:02x}" / (id + suffix)
+        return self.folder(id) / (id + suffix)
 
     def message(self, envelope: Envelope, content: bytes, checksum: int) -> NewFile:
         """A message's file. The checksum is what the content should have."""
@@ -77,9 +82,9 @@ class Waiting:
 
         Durable after `sync`. Each is synced before it has its name, so no crash shows a part.
         """
-        with temporaries(self._disk, files) as paths:
-            for place, path in enumerate(paths):
-                self._disk.rename(temporary(path), path)
+        with written(self._disk, files) as names:
+            for place, (temporary, path) in enumerate(names):
+                self._disk.rename(temporary, path)
                 self._unsynced.add(path.parent)
                 yield place
 
@@ -92,9 +97,10 @@ class Waiting:
 
     def remove(self, id: MessageId) -> None:
         """Take a message's files away; durable after `sync`."""
+        folder = self.folder(id)
         for suffix in (MESSAGE, LARGE, LOG):
-            self._disk.unlink(self.path(id, suffix))
-        self._unsynced.add(self.path(id, MESSAGE).parent)
+            self._disk.unlink(folder / (id + suffix))
+        self._unsynced.add(folder)
 
     def sync(self) -> None:
         """Have the names on the platter."""
@@ -104,8 +110,7 @@ class Waiting:
 
     def files(self) -> Iterator[tuple[Path, list[str]]]:
         """All files that are there: each folder, and the names in it."""
-        for subfolder in _SUBFOLDERS:
-            folder = self._folder / subfolder
+        for folder in self._subfolders:
             yield folder, self._disk.names(folder)
 
     def envelope(self, path: Path, id: str) -> Envelope:
