@@ -133,12 +133,10 @@ class Journal:
         entry.waiter = loop.create_future()
         self._queue.append(entry)
         if not self._has_turn:
-            if entry.kind is None or entry.is_accept:
-                self._has_turn = True
-                # Not at once: all that comes in this round of the loop shares the turn.
-                loop.call_soon(self._start_turn, loop)
-            else:
-                self._start_turn(loop)
+            # Not at once: all that comes in this round of the loop shares the turn. With twenty
+            # senders that is a fifth of the CPU of a message here.
+            self._has_turn = True
+            loop.call_soon(self._start_turn, loop)
         await entry.waiter
 
     def _start_turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -180,14 +178,15 @@ class Journal:
 
     def _end_turn(self, turn: Turn) -> None:
         """Say what became of a turn, and start the next with all that has come meanwhile."""
-        self._has_turn = False
+        if not turn.bug:
+            self._try(turn, self._publish)
         if turn.bug:
             log.critical("the journal's writer failed", exc_info=turn.bug)
             self._bug = SpoolError(f"the journal's writer failed: {turn.bug!r}")
             self._answer(turn.entries, self._bug)
         else:
             self._bug = None
-            self._publish(turn)
+        self._has_turn = False
         if self._queue:
             self._start_turn(asyncio.get_running_loop())
 
