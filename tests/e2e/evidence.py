@@ -5,12 +5,13 @@ which the server was killed. A message is never sent twice by a client.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Protocol
 
 from mta.sandbox.process import Event
-from tests.e2e.sink import Copy, Sink
+from tests.e2e.copies import Copy
 from tests.e2e.traffic import Sent
 
 # Between the final dot's arrival and the record of its 250 a kill makes the server send again.
@@ -19,7 +20,19 @@ WINDOW = 0.5
 SINK_LAG = 0.25  # seconds for which a final dot may lie in the sink's socket before it is read
 
 
-def lost(sent: Sequence[Sent], sink: Sink) -> list[tuple[str, str]]:
+class Evidence(Protocol):
+    """All that came to the exchangers: the mail, and the reports to its senders."""
+
+    @property
+    def mail(self) -> Sequence[Copy]:
+        """In the order in which it came."""
+
+    @property
+    def reports(self) -> Sequence[Copy]:
+        """The same."""
+
+
+def lost(sent: Sequence[Sent], sink: Evidence) -> list[tuple[str, str]]:
     """Accepted recipients that neither have the message nor stand in a report."""
     arrived = {(copy.test_id, who) for copy in sink.mail for who in copy.recipients}
     arrived |= {(copy.test_id, who) for copy in sink.reports for who in copy.failed}
@@ -32,13 +45,13 @@ def lost(sent: Sequence[Sent], sink: Sink) -> list[tuple[str, str]]:
     ]
 
 
-def harmed(sent: Sequence[Sent], sink: Sink) -> list[Copy]:
+def harmed(sent: Sequence[Sent], sink: Evidence) -> list[Copy]:
     """Messages at the sink that are not byte for byte what was sent."""
     digests = {message.test_id: message.digest for message in sent}
     return [copy for copy in sink.mail if copy.digest != digests.get(copy.test_id)]
 
 
-def misguided(sent: Sequence[Sent], sink: Sink) -> list[Copy]:
+def misguided(sent: Sequence[Sent], sink: Evidence) -> list[Copy]:
     """Mail for others than it was sent to, and reports that go or speak astray."""
     letters = {message.test_id: message for message in sent}
     return [
@@ -71,16 +84,22 @@ def lateness(first: Copy, kills: Sequence[float]) -> float:
 
 
 def needless(copies: Sequence[Copy], kills: Sequence[float]) -> list[tuple[Copy, Copy]]:
-    """Repeats although the server had the time to record that the first copy was taken."""
+    """Repeats although the server had the time to record that the first copy was taken.
+
+    What had no reply is rightly sent again.
+    """
     return [
         (first, second)
         for first, second in repeats(copies)
-        if lateness(first, kills) > WINDOW
-        or not any(first.whole_at - SINK_LAG < kill < second.whole_at for kill in kills)
+        if first.is_answered
+        and (
+            lateness(first, kills) > WINDOW
+            or not any(first.whole_at - SINK_LAG < kill < second.whole_at for kill in kills)
+        )
     ]
 
 
-def undead(events: Sequence[Event], copies: Sequence[Copy]) -> list[Copy]:
+def undead(events: Iterable[Event], copies: Sequence[Copy]) -> list[Copy]:
     """Copies that came after the server had said that nothing was owed any more."""
     settled_at: dict[str, float] = {}
     for event in events:

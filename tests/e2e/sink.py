@@ -13,41 +13,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from mta.sandbox.dns import DnsServer, Records
-
-MARK = b"X-Test-Id: "  # the first field of every message that a test sends
+from tests.e2e.copies import Copy, content_of, copy_of
 
 _LIMIT = 16 * 1024 * 1024  # octets of a message
 _SLOWEST = 0.01  # seconds before the reply to a final dot
 _PATH = re.compile(rb"<(.*?)>")
-_RECEIVED_AS = re.compile(rb"\bid ([a-z0-9]+)")
-_REPORTED_AS = re.compile(rb"\r\nMessage-ID: <([a-z0-9]+)@")
-_FAILED = re.compile(rb"\r\nFinal-Recipient: rfc822; ([^\r\n]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One message that came whole, in Unix seconds: its final dot, and our reply to it.
-
-    `test_id` is the mark of the message, or of the one that a report is about; `id` is the
-    server's own; `digest` is of all from the mark on; `failed` are the recipients that a report
-    names. `was_cut` says that the peer had hung up before the reply.
-    """
-
-    test_id: str
-    id: str
-    sender: str
-    recipients: tuple[str, ...]
-    failed: tuple[str, ...]
-    digest: bytes
-    whole_at: float
-    answered_at: float
-    was_cut: bool
 
 
 @dataclass(slots=True)
@@ -192,28 +167,15 @@ class Sink:
         await asyncio.sleep(self._chance.uniform(0, _SLOWEST))
         was_cut = reader.at_eof()
         writer.write(b"250 2.0.0 Taken\r\n")
-        content = wire.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
-        copy = _copy(envelope, content, whole_at, time.time(), was_cut=was_cut)
+        copy = copy_of(
+            content_of(wire),
+            sender=envelope.sender,
+            recipients=envelope.recipients,
+            whole_at=whole_at,
+            answered_at=time.time(),
+            was_cut=was_cut,
+        )
         (self.mail if envelope.sender else self.reports).append(copy)
-
-
-def _copy(
-    envelope: _Envelope, content: bytes, whole_at: float, answered_at: float, *, was_cut: bool
-) -> Copy:
-    mark = content.index(MARK)
-    id = (_RECEIVED_AS if envelope.sender else _REPORTED_AS).search(content)
-    assert id is not None, content[:1000]
-    return Copy(
-        test_id=content[mark + len(MARK) : content.index(b"\r\n", mark)].decode(),
-        id=id[1].decode(),
-        sender=envelope.sender,
-        recipients=tuple(envelope.recipients),
-        failed=() if envelope.sender else tuple(who.decode() for who in _FAILED.findall(content)),
-        digest=sha256(content[mark:]).digest(),
-        whole_at=whole_at,
-        answered_at=answered_at,
-        was_cut=was_cut,
-    )
 
 
 def _path(line: bytes) -> str:

@@ -13,17 +13,17 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Self
 
-from tests.e2e.sink import MARK
+from tests.e2e.copies import MARK
 
+LARGE = 1024 * 1024  # octets from which on the spool gives a message a file of its own at once
 SENDER_DOMAIN = "app.test"
 DOMAINS = ("one.test", "two.test", "three.test")
 
 _ENDS = (421, -1)  # the server stops; half a reply, and then it was killed
 _REST = 0.02  # seconds
 _ABANDONED = 0.02  # part of the messages whose client hangs up in the middle of the content
-_LARGE = 1024 * 1024  # octets
 # Largest size of a message in octets, and how many of a hundred are of that size or less.
-_SIZES = ((20_000, 84), (200_000, 93), (_LARGE, 97), (2 * 1024 * 1024, 100))
+_SIZES = ((20_000, 84), (200_000, 93), (LARGE, 97), (2 * 1024 * 1024, 100))
 
 
 def _lines_to_cut_bodies_from() -> bytes:
@@ -131,7 +131,7 @@ class Traffic:
     def _send(self, client: smtplib.SMTP, test_id: str, chance: random.Random) -> None:
         recipients = self._recipients(test_id, chance)
         sender = f"ann@{SENDER_DOMAIN}"
-        content = _content(test_id, sender, recipients, _size(chance), chance)
+        content = content_with(test_id, sender, recipients, _size(chance), chance)
         expect(client.mail(sender))
         for recipient in recipients:
             expect(client.rcpt(recipient))
@@ -142,7 +142,7 @@ class Traffic:
                 _abandon(client, content)
             id = expect(client.data(content)).split()[-1]
         finally:
-            self.sent.append(Sent(test_id, sender, recipients, digest, len(content) >= _LARGE, id))
+            self.sent.append(Sent(test_id, sender, recipients, digest, len(content) >= LARGE, id))
 
     def _recipients(self, test_id: str, chance: random.Random) -> tuple[str, ...]:
         kinds = dict.fromkeys(chance.choices(self._kinds, k=chance.randint(1, 3)))
@@ -169,9 +169,10 @@ def _size(chance: random.Random) -> int:
     return chance.randint(512, next(size for size, share in _SIZES if drawn <= share))
 
 
-def _content(
+def content_with(
     test_id: str, sender: str, recipients: Sequence[str], size: int, chance: random.Random
 ) -> bytes:
+    """A message with its mark, of about `size` octets, from 512 to 2 MiB, and never the same."""
     head = (
         f"From: <{sender}>\r\nTo: {', '.join(recipients)}\r\nSubject: {test_id}\r\n"
         f"Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <{test_id}@{SENDER_DOMAIN}>\r\n\r\n"
