@@ -13,8 +13,9 @@ help:
 	@echo 'make test         every test; make fast: without the slow ones'
 	@echo 'make check        format, lint, types, the law of imports'
 	@echo 'make bench        how fast, beside Postfix; ARGS="--quick" for a try, --help for more'
+	@echo 'make soak         ten minutes of load while all goes wrong; ARGS="--minutes 60"'
 
-.PHONY: help run run-sandbox demo test fast check bench format clean
+.PHONY: help run run-sandbox demo test fast check bench soak format clean
 
 run: $(READY)
 	@$(BIN)/mta serve
@@ -39,6 +40,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(READY)
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -8,7 +8,9 @@
     trial       one workload, one side, once
     report      medians, ratios, the table and the JSON
     machine     the line that says where it was measured
+    session     a client of our own for many sessions at once
     __main__    the order of things: A B A B, and what cannot run here
+    soak/       a room of its own: hours of bad weather, and what must hold after them
 
 `make bench` runs it; docs/performance.md says what is measured and why. All of it stays on
 loopback, in a folder of its own that is removed at the end; nothing is installed.

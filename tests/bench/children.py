@@ -49,6 +49,17 @@ class Child:
         """Whether the program itself still runs."""
         return self._process.poll() is None
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal to the program, once; nobody else of its group gets it."""
+        self._process.send_signal(number)
+
+    def ended(self, within: float) -> int:
+        """Wait for the program's end; gives its status. Raises BenchError."""
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"process {self.id} did not end within {within:.0f} s") from None
+
     def said(self) -> str:
         """The end of what it wrote on its standard error."""
         return self._errors.read_text(errors="replace")[-3000:]
@@ -97,6 +108,24 @@ def wait_until(is_so: Callable[[], bool], within: float, what: str, *, step: flo
         if time.monotonic() > ends_at:
             raise BenchError(f"waited {within:.0f} s in vain for {what}")
         time.sleep(step)
+
+
+class HeldPort:
+    """A port of loopback that nobody else gets, while whoever listens there comes and goes.
+
+    A socket that is bound and does not listen refuses connections, and lets others that reuse
+    addresses listen in its place.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((HOST, 0))
+        self.number: int = self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        """Let it go."""
+        self._socket.close()
 
 
 def free_port() -> int:
