@@ -10,6 +10,7 @@
     machine     the line that says where it was measured
     session     a client of our own for many sessions at once
     __main__    the order of things: A B A B, and what cannot run here
+    growth/     a room of its own: what a message costs as something grows
     soak/       a room of its own: hours of bad weather, and what must hold after them
 
 `make bench` runs it; docs/performance.md says what is measured and why. All of it stays on

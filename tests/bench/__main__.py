@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench import ours, postfix
 from tests.bench.children import BenchError
 from tests.bench.figures import Figures
+from tests.bench.growth import __main__ as growth
 from tests.bench.machine import busy, machine_line
 from tests.bench.ours import Ours
 from tests.bench.postfix import Postfix
@@ -20,12 +21,16 @@ from tests.bench.servers import Side
 from tests.bench.trial import measure, syncs_per_message
 from tests.bench.workloads import Course, Workload, chosen
 
+GROWTH = "--growth"
 FAILURES = (BenchError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; 0 if all that can run here did, 1 if not, 2 for a wrong call."""
-    call = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if GROWTH in given:
+        return growth.main([word for word in given if word != GROWTH])
+    call = _parser().parse_args(given)
     try:
         workloads = chosen(call.only, is_quick=call.quick)
     except BenchError as error:
@@ -63,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alone", action="store_true", help="without Postfix")
     parser.add_argument(
         "--default", action="store_true", help="beside a Postfix that is not tuned, too"
+    )
+    parser.add_argument(
+        GROWTH, action="store_true", help="growth curves instead; --growth --help says more"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run there")
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mta.edge.rsa import new_key
@@ -17,13 +18,18 @@ class Ours:
 
     name = NAME
 
+    def __init__(self, changes: Mapping[str, object] | None = None) -> None:
+        """`changes` are settings that differ from those of an order, section by section."""
+        self._changes = changes or {}
+
     def prepare(self, order: Order) -> int:
         """See `Side`."""
         port = free_port()
         folder = order.folder
         if order.is_signed:
             _write_key(folder / "key.pem")
-        (folder / "config.yaml").write_text(json.dumps(settings(order, port)))  # JSON is YAML
+        changed = merged(settings(order, port), self._changes)
+        (folder / "config.yaml").write_text(json.dumps(changed))  # JSON is YAML
         return port
 
     def start(self, order: Order, port: int) -> Child:
@@ -53,6 +59,17 @@ def settings(order: Order, port: int) -> dict[str, object]:
         "log": {"events": "json"},
         "shutdown": "5s",
     }
+
+
+def merged(settings: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Settings with some of them changed; a section keeps what is not named."""
+    result = dict(settings)
+    for key, new in changes.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            new = merged(old, new)
+        result[key] = new
+    return result
 
 
 def _write_key(path: Path) -> None:

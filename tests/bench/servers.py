@@ -52,13 +52,11 @@ class Side(Protocol):
         """Start it, in folders that were prepared; it may not listen yet."""
 
 
-def start(side: Side, order: Order, port: int) -> Running:
+def start(side: Side, order: Order, port: int, within: float = START_LIMIT) -> Running:
     """Start a server and wait until it greets. Raises BenchError with its words if it does not."""
     child = side.start(order, port)
     try:
-        wait_until(
-            lambda: greets(port) or not child.is_running(), START_LIMIT, f"{side.name} to greet"
-        )
+        wait_until(lambda: greets(port) or not child.is_running(), within, f"{side.name} to greet")
         if not child.is_running():
             wait_until(lambda: False, 0, f"{side.name} to start; it said: {child.said()}")
     except BaseException:

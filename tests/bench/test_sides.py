@@ -40,6 +40,17 @@ def test_our_settings_are_the_defaults_but_for_the_road(tmp_path: Path) -> None:
     assert "limits" not in text
 
 
+def test_a_side_of_ours_may_differ_from_its_order_section_by_section(tmp_path: Path) -> None:
+    side = Ours({"limits": {"queue": 5}, "delivery": {"mode": "direct", "smarthost": None}})
+
+    side.prepare(order(tmp_path))
+
+    settings = load_settings(tmp_path / "config.yaml", {})
+    assert settings.limits.queue == 5
+    assert settings.delivery.smarthost is None
+    assert settings.delivery.per_destination == 30
+
+
 @pytest.mark.parametrize("is_tuned", [False, True])
 def test_postfix_stays_in_its_folder_and_on_loopback(tmp_path: Path, is_tuned: bool) -> None:
     text = postfix.settings(order(tmp_path), is_tuned=is_tuned)

@@ -96,11 +96,16 @@ def _on_stage(side: Side, order: Order, sink: Sink) -> Iterator[Stage]:
     port = side.prepare(order)
     server = start(side, order, port)
     with server.child:
-        before = sink.tally
-        warm_up = Workload("", "", WARM_UP, octets=4 * KIB, is_kept=True)
-        send(warm_up, port)
-        _wait_for(sink, before.messages, before.recipients, warm_up)
+        warm_up(server, sink)
         yield Stage(side, order, server, sink)
+
+
+def warm_up(server: Running, sink: Sink) -> None:
+    """Send what is not measured. Raises BenchError."""
+    before = sink.tally
+    workload = Workload("", "", WARM_UP, octets=4 * KIB, is_kept=True)
+    send(workload, server.port)
+    _wait_for(sink, before.messages, before.recipients, workload)
 
 
 def _wait_for(sink: Sink, messages: int, recipients: int, workload: Workload) -> float:
@@ -112,20 +117,25 @@ def _wait_for(sink: Sink, messages: int, recipients: int, workload: Workload) ->
 
 def _load(workload: Workload, side: Side, order: Order, sink: Sink) -> Figures:
     with _on_stage(side, order, sink) as stage:
-        root = stage.server.child.id
-        cpu = settled_cpu_seconds(root)
-        before = sink.tally
-        with PeakMemory(root) as memory:
-            began_at = time.monotonic()
-            seconds = send(workload, stage.server.port)
-            last_at = _wait_for(sink, before.messages, before.recipients, workload)
-        cpu = settled_cpu_seconds(root) - cpu
-        return {
-            "accepted": workload.units / seconds,
-            "delivered": workload.units / (last_at - began_at),
-            "cpu": cpu / workload.units * 1000,
-            "memory": memory.octets / MB,
-        }
+        return under_load(workload, stage.server, sink)
+
+
+def under_load(workload: Workload, server: Running, sink: Sink) -> Figures:
+    """Send all of it at full speed to a server that runs. Raises BenchError."""
+    root = server.child.id
+    cpu = settled_cpu_seconds(root)
+    before = sink.tally
+    with PeakMemory(root) as memory:
+        began_at = time.monotonic()
+        seconds = send(workload, server.port)
+        last_at = _wait_for(sink, before.messages, before.recipients, workload)
+    cpu = settled_cpu_seconds(root) - cpu
+    return {
+        "accepted": workload.units / seconds,
+        "delivered": workload.units / (last_at - began_at),
+        "cpu": cpu / workload.units * 1000,
+        "memory": memory.octets / MB,
+    }
 
 
 def _latency(workload: Workload, side: Side, order: Order, sink: Sink) -> Figures:
