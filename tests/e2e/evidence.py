@@ -83,7 +83,9 @@ def lateness(first: Copy, kills: Sequence[float]) -> float:
     return min(after, default=float("inf")) - first.answered_at
 
 
-def needless(copies: Sequence[Copy], kills: Sequence[float]) -> list[tuple[Copy, Copy]]:
+def needless(
+    copies: Sequence[Copy], kills: Sequence[float], window: float = WINDOW
+) -> list[tuple[Copy, Copy]]:
     """Repeats although the server had the time to record that the first copy was taken.
 
     What had no reply is rightly sent again.
@@ -93,7 +95,7 @@ def needless(copies: Sequence[Copy], kills: Sequence[float]) -> list[tuple[Copy,
         for first, second in repeats(copies)
         if first.is_answered
         and (
-            lateness(first, kills) > WINDOW
+            lateness(first, kills) > window
             or not any(first.whole_at - SINK_LAG < kill < second.whole_at for kill in kills)
         )
     ]

@@ -71,7 +71,7 @@ def _trouble(
 
 def mood_of(spell: Spell, patience: float, chance: random.Random) -> Mood:
     """How the exchanger is in a spell: in trouble, a little of everything goes wrong as well."""
-    usual = Mood(drops=0.005, stalls=0.0005, patience=patience, greylists=True)
+    usual = Mood(drops=0.01, stalls=0.001, patience=patience, greylists=True)
     match spell.kind:
         case Kind.CALM:
             return CALM
@@ -79,9 +79,9 @@ def mood_of(spell: Spell, patience: float, chance: random.Random) -> Mood:
             return Mood(drops=0.1, patience=patience, greylists=True)
         case Kind.REFUSALS:
             shut = tuple(chance.sample(DOMAINS, len(DOMAINS) // 2))
-            return Mood(drops=0.005, patience=patience, greylists=True, shut=shut)
+            return Mood(drops=0.01, patience=patience, greylists=True, shut=shut)
         case Kind.STALLS:
-            return Mood(drops=0.005, stalls=0.01, patience=patience, greylists=True)
+            return Mood(drops=0.01, stalls=0.02, patience=patience, greylists=True)
         case Kind.SLOW:
             return Mood(delay=0.2, patience=patience, greylists=True)
         case _:

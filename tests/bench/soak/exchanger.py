@@ -24,6 +24,7 @@ from tests.bench.soak.mood import Mood, Point
 from tests.e2e.copies import Copy, content_of, copy_of
 
 LOOK = 0.1  # seconds between looks at the mood
+PER_CONNECTION = 3  # times as often, where there is one chance for a whole connection
 _LIMIT = 16 * 1024 * 1024  # octets of a message
 _IDLE = 60.0  # seconds that a peer may rest
 _PATH = re.compile(rb"<(.*?)>")
@@ -182,7 +183,8 @@ class Conversation:
             self._house.records.happened("stalled")
             await asyncio.sleep(mood.patience)
             raise Lost(is_reset=False)
-        if chance.random() < mood.drops:
+        often = PER_CONNECTION if point in (Point.CONNECT, Point.GREETING) else 1
+        if chance.random() < mood.drops * often:
             self._house.records.happened(f"lost {point}")
             if point is Point.CONTENT:
                 await self._reader.read(chance.randint(1, 4096))
