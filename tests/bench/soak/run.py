@@ -68,6 +68,8 @@ def soak(terms: Terms, folder: Path, say: Callable[[str], None] = print) -> Resu
     house = House(folder, terms.patience)
     try:
         return asyncio.run(Soak(terms, house, say).run())
+    except ExceptionGroup as group:
+        raise _innermost(group) from group
     finally:
         house.close()
 
@@ -91,10 +93,10 @@ class Soak:
     async def run(self) -> Result:
         """From the empty spool to the verdict."""
         house, result = self._house, self._result
-        async with house.dns:
+        async with house.dns, asyncio.TaskGroup() as tasks:
             await asyncio.to_thread(house.open_exchanger)
             await asyncio.to_thread(house.start)
-            watch = asyncio.create_task(self._watch(), name="watch")
+            watch = tasks.create_task(self._watch(), name="watch")
             await self._with_load(self._warm_up)
             await self._drain()
             result.idle = await self._rest("idle", limit=LINGER + 2)
@@ -103,10 +105,8 @@ class Soak:
             limit = SEGMENT_AGE + 15 if self._terms.waits_for_journal else 10
             result.end = await self._rest("drained", limit=limit)
             watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
-            result.objections += verdict.of_spool(house.spool, self._segments_left)
-            await asyncio.to_thread(house.stop)
+        result.objections += verdict.of_spool(house.spool, self._segments_left)
+        house.stop()
         self._judge()
         return result
 
@@ -118,13 +118,11 @@ class Soak:
     async def _with_load(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something while clients are there; none is left when it is done."""
         self._crowd.is_on = True
-        clients = asyncio.create_task(self._clients(), name="clients")
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            clients = tasks.create_task(self._clients(), name="clients")
             await work()
-        finally:
             self._crowd.is_on = False
             clients.cancel()
-            await asyncio.gather(clients, return_exceptions=True)
 
     async def _clients(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -277,6 +275,13 @@ class Soak:
         result.counts = verdict.counted(sent, ledger, house.kills)
         result.faults = dict(ledger.counts + self._crowd.counts)
         result.seconds = {"starts": house.starts, "stops": house.stops}
+
+
+def _innermost(error: Exception) -> Exception:
+    """What went wrong first, out of the groups of tasks in which it did."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _until(is_so: Callable[[], bool], within: float, what: str) -> None:
