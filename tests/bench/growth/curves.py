@@ -8,6 +8,7 @@ from itertools import pairwise
 from tests.bench.figures import Figures
 
 WORSE = 1.25  # times the cost of a unit at the point before: from here on it is marked
+MEASURABLE = 0.2  # of what is there at x = 0: what is added must be as much, or it is noise
 
 
 class Growth(Enum):
@@ -58,6 +59,8 @@ def ratio(column: Column, before: Point, after: Point, *, at_zero: float = 0.0) 
         return None
     if column.growth is Growth.LINEAR:
         if not before.x or not after.x:
+            return None
+        if old - at_zero < MEASURABLE * at_zero:
             return None
         old, new = (old - at_zero) / before.x, (new - at_zero) / after.x
     return new / old if old > 0 else None

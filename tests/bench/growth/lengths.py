@@ -39,10 +39,11 @@ def curve() -> Curve:
         "queued",
         (
             Column("ready", "start to greeting, s", 2, Growth.LINEAR),
+            Column("start_cpu", "CPU s to start", 2, Growth.LINEAR),
             Column("queued", "memory then, MB", 1, Growth.LINEAR),
             Column("delivered", "delivered/s"),
             Column("cpu", "CPU ms a message", 3, Growth.CONSTANT),
-            Column("late", "due to delivered, median ms", 1, Growth.CONSTANT),
+            Column("late", "due to delivered, median ms", 1),
             Column("latest", "due to delivered, p99 ms", 1),
             Column("claim_cpu", "CPU ms a due message", 3, Growth.CONSTANT),
         ),
@@ -64,12 +65,13 @@ def measure(length: int, parent: Path, *, is_quick: bool) -> Point:
         server = start(side, order, port, START_LIMIT)
         ready = time.monotonic() - began_at
         with server.child:
-            settled_cpu_seconds(server.child.id)
+            start_cpu = settled_cpu_seconds(server.child.id)
             queued = pss(server.child.id)
             warm_up(server, sink)
             load = under_load(_workload(500 if is_quick else 3000), server, sink)
             due = _come_due(server, sink, folder / "events.json", 50 if is_quick else 300)
-    return Point(length, {**load, **due, "ready": ready, "queued": queued / MB})
+    at_start = {"ready": ready, "start_cpu": start_cpu, "queued": queued / MB}
+    return Point(length, {**load, **due, **at_start})
 
 
 def _workload(messages: int) -> Workload:

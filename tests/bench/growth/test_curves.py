@@ -24,6 +24,10 @@ def test_the_cost_of_all_is_compared_by_unit() -> None:
     assert ratio(ALL, *points("ready", (10, 2.0), (100, 11.0)), at_zero=1.0) == pytest.approx(1.0)
 
 
+def test_there_is_no_ratio_to_noise() -> None:
+    assert ratio(ALL, *points("ready", (10, 1.1), (100, 9.0)), at_zero=1.0) is None
+
+
 def test_there_is_no_ratio_to_nothing() -> None:
     assert ratio(PLAIN, *points("delivered", (1, 2.0), (2, 2.0))) is None
     assert ratio(ALL, *points("ready", (0, 1.0), (10, 1.0))) is None
