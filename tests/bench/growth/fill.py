@@ -1,5 +1,6 @@
 """A spool with many messages that wait for later, made quickly by the spool's own code."""
 
+import asyncio
 import os
 import time
 import zlib
@@ -9,14 +10,14 @@ from mta.model.address import Address
 from mta.model.envelope import Envelope, MessageId, Recipient
 
 from mta.edge.spool.disk import Disk
-from mta.edge.spool.folder import furnish
-from mta.edge.spool.kept import Keep, Kept
+from mta.edge.spool.files import FileSpool
 from mta.edge.spool.survey import WAITING
 from mta.edge.spool.waiting import Waiting
 
 from tests.bench.servers import RECIPIENT, SENDER
 
 OCTETS = 1024  # of a content
+BATCH = 100  # files that are written together
 DAY = 86_400.0
 
 
@@ -33,14 +34,17 @@ class HastyDisk(Disk):
 def fill(folder: Path, count: int) -> None:
     """Make a spool with `count` messages in files, none of them due before tomorrow."""
     disk = HastyDisk()
+    asyncio.run(FileSpool.open(folder, disk=disk).close())
     waiting = Waiting(folder / WAITING, disk)
-    disk.make_folder(folder)
-    furnish(folder, disk, waiting, Kept(folder, disk, Keep()))
     content = b"Subject: queued\r\n\r\n".ljust(OCTETS - 2, b"x") + b"\r\n"
     checksum, now = zlib.crc32(content), time.time()
-    for number in range(count):
-        next_at = now + DAY * (1 + number / count)
-        waiting.put(envelope(number, now=now, next_at=next_at), content, checksum)
+    for start in range(0, count, BATCH):
+        batch = (
+            envelope(number, now=now, next_at=now + DAY * (1 + number / count))
+            for number in range(start, min(start + BATCH, count))
+        )
+        for _ in waiting.put(waiting.message(one, content, checksum) for one in batch):
+            pass
     os.sync()  # or the disk would be busy with it while we measure
 
 
