@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mta.model.envelope import State
 from mta.model.trouble import SpoolError, SpoolFull
 
 from mta.edge.spool import FileSpool, Keep, Watermarks, inspect, read_content
@@ -573,6 +575,26 @@ def test_contents_come_from_memory_or_from_the_disk(tmp_path: Path, cache_size: 
         ]
         held = sum(map(len, spool._contents._contents.values()))
         assert held == {0: 0, 100: 60, 1 << 20: 180}[cache_size]
+        await spool.close()
+
+    run(scenario())
+
+
+def test_the_content_of_what_is_put_off_makes_room_in_memory(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        now = 1_000.0
+        spool = opened(tmp_path / "spool", clock=lambda: now)
+        for id in "abc":
+            await spool.add(envelope_of(id), b"x" * 60)
+        first = spool.envelope(message_id("a")).recipients[0]
+
+        later, soon = (replace(first, next_at=now + seconds) for seconds in (60, 1))
+        await spool.record(message_id("a"), {0: later, 1: later})
+        await spool.record(message_id("b"), {0: later, 1: soon})
+        await spool.record(message_id("c"), {0: later, 1: replace(first, state=State.FAILED)})
+
+        assert sorted(spool._contents._contents) == ["b", "c"]
+        assert await spool.content(message_id("a")) == b"x" * 60
         await spool.close()
 
     run(scenario())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mta.model.envelope import Envelope, MessageId, Recipient
+from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool.contents import Contents
@@ -29,6 +29,7 @@ from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey
 from mta.edge.spool.threads import Threads
 from mta.edge.spool.waiting import LARGE, Waiting
 
+SOON = 10.0  # seconds: the content of what is due later is not kept in memory
 _ID = re.compile("[a-z0-9]{1,100}")  # it names files
 
 
@@ -186,6 +187,8 @@ class FileSpool:
         """
         held = self._held[id]
         held.envelope = held.envelope.with_recipients(changes)
+        if _rests(held.envelope, self._clock() + SOON):
+            self._contents.drop(id)
         # Where the message is settled by it, the DONE that is next says all there is to say,
         # unless a copy is to be made before it.
         if not held.envelope.is_settled or self._kept.wants(held.envelope):
@@ -284,3 +287,11 @@ class FileSpool:
         if zlib.crc32(content) != home.checksum:
             raise SpoolError(f"segment {home.segment}, octet {home.at}: the checksum is wrong")
         return content
+
+
+def _rests(envelope: Envelope, until: float) -> bool:
+    """Whether nothing is to be tried or reported before this moment, and something after it."""
+    return not envelope.is_settled and all(
+        recipient.is_settled or (recipient.state is State.WAITING and recipient.next_at >= until)
+        for recipient in envelope.recipients
+    )
