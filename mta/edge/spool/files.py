@@ -68,6 +68,7 @@ class FileSpool:
         self._finished = found.finished
         self._arriving: set[MessageId] = set()
         self._threads = Threads()
+        self._read_together = self._threads.together(self._read)
         self._retirement = Retirement(
             disk=disk,
             threads=self._threads,
@@ -171,7 +172,7 @@ class FileSpool:
             return cached
         home = held.home
         try:
-            return await self._threads.run(self._read, id, home)
+            return await self._read_together((id, home))
         except FileNotFoundError as error:
             if held.home != home:
                 return await self.content(id)  # it moved to waiting/ in the meantime
@@ -280,7 +281,8 @@ class FileSpool:
         if isinstance(held.home, str):
             self._finished.add(held.envelope.id)
 
-    def _read(self, id: MessageId, home: Place | str) -> bytes:
+    def _read(self, where: tuple[MessageId, Place | str]) -> bytes:
+        id, home = where
         if isinstance(home, str):
             return self._waiting.content(self._waiting.path(id, home))
         content = self._disk.read(self._journal.path(home.segment), home.at, home.size)

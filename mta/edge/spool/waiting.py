@@ -120,9 +120,10 @@ class Waiting:
         VersionError where another version wrote it.
         """
         line, at, length = self._first_line(path)
-        envelope, size, _ = _read_title(line)
+        raw, size, _ = _read_title(line)
         if length - at != size:
             raise LineError(f"expected {size} octets of content, found {length - at}")
+        envelope = envelope_of(raw)
         if envelope.id != id:
             raise LineError(f"expected the message {id}, found {envelope.id}")
         return envelope
@@ -157,12 +158,15 @@ class Waiting:
             size *= 8
 
 
-def _read_title(line: bytes) -> tuple[Envelope, int, int]:
-    """Envelope, size and checksum of the content. Raises LineError, VersionError."""
+def _read_title(line: bytes) -> tuple[object, int, int]:
+    """The envelope, not built yet; size and checksum of the content.
+
+    Raises LineError, VersionError.
+    """
     raw = parsed(unsealed(line))
     version, size, checksum = (raw.get(name) for name in ("format", "size", "checksum"))
     if version != VERSION:
         raise VersionError(f"expected message format {VERSION}, found {version!r}")
     if not isinstance(size, int) or not isinstance(checksum, int):
         raise LineError("expected the size and the checksum of the content")
-    return envelope_of(raw.get("envelope")), size, checksum
+    return raw.get("envelope"), size, checksum
