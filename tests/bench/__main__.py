@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         "--default", action="store_true", help="beside a Postfix that is not tuned, too"
     )
     parser.add_argument(
+        "--processes", type=int, metavar="N", help="beside an mta of so many processes, too"
+    )
+    parser.add_argument(
         GROWTH, action="store_true", help="growth curves instead; --growth --help says more"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run there")
@@ -84,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sides(call: argparse.Namespace) -> list[Side]:
     sides: list[Side] = [Ours()]
+    if call.processes is not None:
+        sides.append(
+            Ours({"processes": call.processes}, f"{ours.NAME}, {call.processes} processes")
+        )
     objection = postfix.objection()
     if call.alone:
         return sides

@@ -16,11 +16,15 @@ NAME = "mta"
 class Ours:
     """`mta serve`; its events go to a file as JSON, its spool syncs before each 250."""
 
-    name = NAME
-
-    def __init__(self, changes: Mapping[str, object] | None = None) -> None:
+    def __init__(self, changes: Mapping[str, object] | None = None, name: str = NAME) -> None:
         """`changes` are settings that differ from those of an order, section by section."""
         self._changes = changes or {}
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """See `Side`."""
+        return self._name
 
     def prepare(self, order: Order) -> int:
         """See `Side`."""
