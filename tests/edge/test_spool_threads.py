@@ -78,3 +78,23 @@ async def test_nobody_waits_for_threads_that_have_ended() -> None:
 
     with pytest.raises(RuntimeError, match="shutdown"):
         await asyncio.wait_for(together(1), 5)
+
+
+class PowerLoss(BaseException):
+    """What no thread survives."""
+
+
+@story
+async def test_nobody_waits_for_a_thread_that_broke_off() -> None:
+    threads = Threads()
+
+    def work(number: int) -> int:
+        raise PowerLoss
+
+    together = threads.together(work)
+    results = await asyncio.wait_for(
+        asyncio.gather(together(1), together(2), return_exceptions=True), 5
+    )
+
+    assert [type(result) for result in results] == [PowerLoss, PowerLoss]
+    threads.end()

@@ -69,9 +69,10 @@ class Together(Generic[A, T]):
 
     async def _do(self, called: Sequence[tuple[A, asyncio.Future[T]]]) -> None:
         arguments = [argument for argument, _ in called]
+        results: list[tuple[T | None, BaseException | None]]
         try:
-            results = await self._threads.run(self._results, arguments)
-        except RuntimeError as ended:  # the threads have: nobody is left to wait for ever
+            results = list(await self._threads.run(self._results, arguments))
+        except BaseException as ended:  # noqa: BLE001 - told to all who wait: nobody waits for ever
             results = [(None, ended)] * len(called)
         for (_, answer), (value, error) in zip(called, results, strict=True):
             if answer.done():  # whoever called was cancelled
