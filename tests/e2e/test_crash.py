@@ -9,7 +9,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from mta.sandbox.process import ServerProcess
 from tests.e2e.evidence import harmed, lateness, lost, misguided, needless, repeats, undead
 from tests.e2e.sink import Sink
 from tests.e2e.traffic import DOMAINS, SENDER_DOMAIN, Traffic
+from tests.e2e.watching import wait_until, workers_of
 
 SEED = 20261121
 CLIENTS = 4
@@ -98,7 +99,7 @@ class Siege:
         for _ in range(2):
             time.sleep(self._chance.uniform(0.05, 0.6))
             self.kills.append(time.time())
-            workers = children_of(self.server._running.pid)
+            workers = workers_of(self.server)
             if workers:  # else both are on their way up again
                 os.kill(self._chance.choice(workers), signal.SIGKILL)
         time.sleep(self._chance.uniform(0, 1.5))
@@ -133,20 +134,6 @@ def sink() -> Iterator[Sink]:
 def server(sink: Sink, tmp_path: Path) -> Iterator[ServerProcess]:
     with closing(ServerProcess(sink.settings(tmp_path / "spool"), tmp_path)) as process:
         yield process
-
-
-def children_of(parent: int) -> list[int]:
-    """The processes below one, as Linux knows them."""
-    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(id) for id in listed.split()]
-
-
-def wait_until(is_so: Callable[[], bool], within: float) -> None:
-    """Wait for what nothing tells us of."""
-    ends_at = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < ends_at, f"not so after {within} s"
-        time.sleep(0.1)
 
 
 def check(siege: Siege) -> None:

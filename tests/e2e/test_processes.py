@@ -6,7 +6,7 @@ import smtplib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +22,7 @@ from mta.sandbox.internet import Internet
 from mta.sandbox.loopback import SandboxError
 from mta.sandbox.process import ServerProcess
 from tests.e2e import letters
+from tests.e2e.watching import wait_until, workers_of
 
 
 def send(server: ServerProcess, recipient: str, count: int = 1) -> None:
@@ -33,18 +34,6 @@ def send(server: ServerProcess, recipient: str, count: int = 1) -> None:
         to = recipient.format(number)
         with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
             client.sendmail(letters.SENDER, [to], letters.plain(to))
-
-
-def workers_of(server: ServerProcess) -> list[int]:
-    parent = server._running.pid
-    return [int(id) for id in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
-def wait_until(is_so: Callable[[], bool], within: float = 20.0) -> None:
-    ends_at = time.monotonic() + within
-    while not is_so():
-        assert time.monotonic() < ends_at, f"not so after {within} s"
-        time.sleep(0.05)
 
 
 def is_running(process: int) -> bool:
