@@ -7,6 +7,7 @@ from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient
 from mta.model.event import Event
 from mta.model.outcome import Outcome
+from mta.model.user import LoginRefused, User
 
 Clock = Callable[[], float]  # Unix seconds
 Chance = Callable[[], float]  # 0.0 <= x < 1.0
@@ -156,3 +157,21 @@ class EventLog(Protocol):
 
     def emit(self, event: Event) -> None:
         """Write one event, soon."""
+
+
+class Logins(Protocol):
+    """Knows who may log in.
+
+    Both questions take as long for an unknown user as for a known one, and longer after each
+    failure; both answer in the end, and count what failed against `address`, the client's IP
+    address.
+    """
+
+    async def user_by_password(self, name: str, password: str, address: str) -> User | LoginRefused:
+        """The user with this name and password."""
+
+    async def user_by_token(self, token: str, address: str) -> User | LoginRefused:
+        """The user whose token for the HTTP API this is."""
+
+    def user(self, name: str) -> User | None:
+        """The user as the users' file has him now; None: nobody of this name may send any more."""

@@ -17,12 +17,14 @@ class Client:
     """Who handed a message in, for its Received field and its events.
 
     `protocol` is the word of RFC 3848 and RFC 6531 §4.3: SMTP, ESMTP, ESMTPS, UTF8SMTPS, ….
-    `helo` is what the client called itself, "" where there was no such word.
+    `helo` is what the client called itself, "" where there was no such word; `user` is the name
+    under which it logged in, "" where it did not.
     """
 
     address: str
     helo: str
     protocol: str
+    user: str = ""
 
 
 @value
