@@ -17,6 +17,7 @@ from typing import Any
 
 from mta.model.envelope import Consignment, Destination, Envelope, Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
 from mta.rules.breaker import WHOLE, Breaker, after_outcomes
@@ -316,6 +317,8 @@ class Dispatcher:
             content=content,
             is_8bit=envelope.is_8bit,
             needs_smtputf8=envelope.needs_smtputf8,
+            request=envelope.request,
+            requests=_requests(envelope, consignment.places),
         )
         trip = asyncio.current_task()
         assert trip is not None, "every attempt is made by a trip"
@@ -324,6 +327,12 @@ class Dispatcher:
             return await courier.deliver(letter)
         finally:
             self._on_the_road.remove(trip)
+
+
+def _requests(envelope: Envelope, places: Sequence[int]) -> tuple[RecipientRequest, ...]:
+    """What was asked for the recipients at these places; none where that is nothing at all."""
+    asked = tuple([envelope.recipients[place].request for place in places])
+    return asked if any(one is not NOTHING_FOR_RECIPIENT for one in asked) else ()
 
 
 def _unreadable(error: SpoolError) -> Outcome:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mta.model.address import Address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
@@ -144,14 +144,20 @@ def _envelope(
     id: MessageId, submission: Submission, header: Header, content: bytes, now: float
 ) -> Envelope:
     unique = dict.fromkeys(submission.recipients)  # named twice, delivered once
+    starts_at = max(now, submission.request.hold_until)
+    recipients = [Recipient(address, next_at=starts_at) for address in unique]
+    if submission.requests:  # of one named twice the first counts
+        asked = dict(zip(submission.recipients[::-1], submission.requests[::-1], strict=True))
+        recipients = [replace(one, request=asked[one.address]) for one in recipients]
     return Envelope(
         id=id,
         sender=submission.sender,
-        recipients=tuple([Recipient(address, next_at=now) for address in unique]),
+        recipients=tuple(recipients),
         accepted_at=now,
         size=len(content),
         is_8bit=not content.isascii(),
         needs_smtputf8=submission.is_smtputf8 and not _is_ascii(submission, header),
+        request=submission.request,
     )
 
 

@@ -7,6 +7,7 @@ from typing import NewType
 
 from mta.model.address import Address
 from mta.model.outcome import Outcome
+from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT, MessageRequest, RecipientRequest
 from mta.model.value import value
 
 MessageId = NewType("MessageId", str)  # lower-case letters and digits: fit for a file's name
@@ -31,7 +32,8 @@ class Client:
 class Submission:
     """A message as it came by the door: CRLF text, judged by nobody yet.
 
-    `sender` is None for the null reverse-path (RFC 5321 §4.5.5).
+    `sender` is None for the null reverse-path (RFC 5321 §4.5.5). `requests` has one for each
+    recipient, or none where nothing was asked for any.
     """
 
     sender: Address | None
@@ -39,6 +41,8 @@ class Submission:
     content: bytes
     client: Client
     is_smtputf8: bool = False  # the client said SMTPUTF8 (RFC 6531 §3.4)
+    request: MessageRequest = NOTHING
+    requests: tuple[RecipientRequest, ...] = ()
 
 
 class Road(StrEnum):
@@ -83,6 +87,7 @@ class Recipient:
     road: Road = Road.DIRECT
     may_have_arrived: bool = False
     last: Outcome | None = None
+    request: RecipientRequest = NOTHING_FOR_RECIPIENT
 
     @property
     def is_settled(self) -> bool:
@@ -104,6 +109,7 @@ class Envelope:
     size: int
     is_8bit: bool = False
     needs_smtputf8: bool = False
+    request: MessageRequest = NOTHING
 
     @property
     def is_settled(self) -> bool:
@@ -133,7 +139,10 @@ class Consignment:
 
 @value
 class Letter:
-    """One SMTP transaction to be: one message for some of its recipients."""
+    """One SMTP transaction to be: one message for some of its recipients.
+
+    `requests` are as in Submission.
+    """
 
     id: MessageId
     sender: Address | None
@@ -141,3 +150,5 @@ class Letter:
     content: bytes
     is_8bit: bool = False
     needs_smtputf8: bool = False
+    request: MessageRequest = NOTHING
+    requests: tuple[RecipientRequest, ...] = ()

@@ -5,28 +5,29 @@ of a command line, and in UTF-8 (RFC 6531 §3.2).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 from mta.model.address import Address, AddressError, parse_address
 from mta.model.outcome import Reply
+from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
+
+from mta.rules.parameters import (
+    BASIC,
+    NOTHING_ASKED,
+    Asked,
+    Parameters,
+    asked_for_recipient,
+    asked_in,
+    objection_to_mail,
+    objection_to_rcpt,
+    read_parameters,
+)
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _PATH = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^"<> ])*)>')
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?")
 _HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
-
-# The shape of each parameter's value, and how to say so.
-_MAIL_PARAMETERS = MappingProxyType(
-    {
-        "SIZE": (re.compile(r"[0-9]{1,20}"), "SIZE=octets"),  # RFC 1870 §3
-        "BODY": (re.compile(r"(?i:7BIT|8BITMIME)"), "BODY=7BIT or BODY=8BITMIME"),  # RFC 6152 §2
-        "SMTPUTF8": (re.compile(""), "SMTPUTF8 without a value"),  # RFC 6531 §3.4
-    }
-)
-_UNKNOWN_PARAMETER = Reply(555, "Parameter not recognised", 5, 4)
 
 # MAIL and RCPT as nearly all clients spell them, with an address that is no more than atoms and
 # a name: neither quotes nor literals, nor a domain whose end or length would have to be looked at.
@@ -49,7 +50,8 @@ RECIPIENT = 3  # the detail of X.1.3, bad destination mailbox address syntax
 class Mail:
     """What MAIL says; `path` is the text between the angle brackets, `size` in octets or 0.
 
-    `mailbox` is the address in the path, where it is known already.
+    `mailbox` is the address in the path, where it is known already; `asked` is all that is asked
+    for beyond delivery.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Mail:
     is_smtputf8: bool = False
     has_parameters: bool = False
     mailbox: Address | None = None
+    asked: Asked = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Rcpt:
 
     path: str
     mailbox: Address | None = None
+    asked: RecipientRequest = NOTHING_FOR_RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,33 +141,35 @@ def parse_helo(argument: str) -> str | Reply:
     return Reply(501, "Expected the client's domain or address literal", 5, 4)
 
 
-def parse_mail(argument: str) -> Mail | Reply:
-    """Read the argument of MAIL: FROM:<path> and parameters (RFC 5321 §4.1.1.2)."""
+def parse_mail(argument: str, offered: Collection[str] = BASIC) -> Mail | Reply:
+    """Read the argument of MAIL: FROM:<path> and parameters (RFC 5321 §4.1.1.2).
+
+    `offered` are the extensions that are, whose parameters may be there.
+    """
     read = _parse_path_and_parameters("FROM:", argument)
     if isinstance(read, Reply):
         return read
     path, parameters = read
-    for name, value in parameters.items():
-        if name not in _MAIL_PARAMETERS:
-            return _UNKNOWN_PARAMETER
-        shape, expected = _MAIL_PARAMETERS[name]
-        if not shape.fullmatch(value or ""):
-            return Reply(501, f"Expected {expected}", 5, 4)
+    asked = objection_to_mail(parameters, offered) or asked_in(parameters)
+    if isinstance(asked, Reply):
+        return asked
     return Mail(
         path,
         size=int(parameters.get("SIZE") or 0),
         is_smtputf8="SMTPUTF8" in parameters,
         has_parameters=bool(parameters),
+        asked=asked,
     )
 
 
-def parse_rcpt(argument: str) -> Rcpt | Reply:
-    """Read the argument of RCPT: TO:<path> and parameters (RFC 5321 §4.1.1.3)."""
+def parse_rcpt(argument: str, offered: Collection[str] = BASIC) -> Rcpt | Reply:
+    """Read the argument of RCPT: TO:<path> and parameters (RFC 5321 §4.1.1.3); as `parse_mail`."""
     read = _parse_path_and_parameters("TO:", argument)
     if isinstance(read, Reply):
         return read
     path, parameters = read
-    return _UNKNOWN_PARAMETER if parameters else Rcpt(path)
+    asked = objection_to_rcpt(parameters, offered) or asked_for_recipient(parameters)
+    return asked if isinstance(asked, Reply) else Rcpt(path, asked=asked)
 
 
 def address_in(
@@ -184,9 +190,7 @@ def address_in(
         return Reply(553, str(error), 1, detail)
 
 
-def _parse_path_and_parameters(
-    keyword: str, argument: str
-) -> tuple[str, Mapping[str, str | None]] | Reply:
+def _parse_path_and_parameters(keyword: str, argument: str) -> tuple[str, Parameters] | Reply:
     shape = Reply(501, f"Expected {keyword}<address>, and parameters if any", 5, 4)
     if argument[: len(keyword)].upper() != keyword:
         return shape
@@ -196,19 +200,5 @@ def _parse_path_and_parameters(
     rest = argument[found.end() :]
     if rest and not rest.startswith(" "):
         return shape
-    parameters = _parse_parameters([word for word in rest.split(" ") if word])
+    parameters = read_parameters(rest)
     return parameters if isinstance(parameters, Reply) else (found[1], parameters)
-
-
-def _parse_parameters(words: list[str]) -> Mapping[str, str | None] | Reply:
-    """Names in capitals, values as they were written; None for a name that stands alone."""
-    parameters: dict[str, str | None] = {}
-    for word in words:
-        found = _PARAMETER.fullmatch(word)
-        if found is None:
-            return Reply(501, "Expected parameters like NAME or NAME=value", 5, 4)
-        name = found[1].upper()
-        if name in parameters:
-            return Reply(501, f"Expected {name[:40]} once", 5, 4)
-        parameters[name] = found[2]
-    return parameters

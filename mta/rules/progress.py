@@ -48,6 +48,7 @@ def after_attempt(
         road,
         recipient.may_have_arrived or outcome.may_have_arrived,
         outcome,
+        recipient.request,
     )
     if tried.state is State.DELIVERED:
         return Step(tried)

@@ -6,6 +6,14 @@ from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.request import (
+    Deadline,
+    Late,
+    MessageRequest,
+    Notice,
+    RecipientRequest,
+    Returned,
+)
 
 from mta.edge.spool.lines import (
     LineError,
@@ -117,3 +125,43 @@ def test_outcomes_that_are_equal_are_one_in_memory() -> None:
 def test_a_line_with_a_wrong_value_is_a_line_error(line: bytes) -> None:
     with pytest.raises(LineError):
         read_changes(line)
+
+
+ASKED = Envelope(
+    MessageId("a3"),
+    Address("ann", "here.test"),
+    (
+        Recipient(
+            Address("bob", "there.test"),
+            request=RecipientRequest(
+                frozenset({Notice.SUCCESS, Notice.DELAY}), "utf-8;b\u00f6b@there.test"
+            ),
+        ),
+        Recipient(Address("cay", "there.test"), request=RecipientRequest(original="rfc822;c")),
+    ),
+    1.5,
+    10,
+    request=MessageRequest(
+        Returned.HEADERS,
+        "Qq+3D",
+        needs_tls=True,
+        hold_until=5.0,
+        deadline=Deadline(9.5, Late.NOTIFY, is_traced=True),
+        priority=-3,
+        tags=("welcome",),
+        metadata=(("order", "7"),),
+    ),
+)
+ASKED_LINE = (
+    b'{"id":"a3","sender":"ann@here.test","recipients":[{"address":"bob@there.test","request":'
+    b'{"notices":["DELAY","SUCCESS"],"original":"utf-8;b\\u00f6b@there.test"}},'
+    b'{"address":"cay@there.test","request":{"original":"rfc822;c"}}],"accepted_at":1.5,"size":10,'
+    b'"request":{"returned":"HDRS","envelope_id":"Qq+3D","needs_tls":true,"hold_until":5.0,'
+    b'"deadline":{"at":9.5,"if_late":"N","is_traced":true},"priority":-3,"tags":["welcome"],'
+    b'"metadata":[["order","7"]]}}'
+)
+
+
+def test_what_the_client_asked_for_is_kept() -> None:
+    assert envelope_line(ASKED) == ASKED_LINE
+    assert read_envelope(ASKED_LINE) == ASKED

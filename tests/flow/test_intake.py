@@ -1,6 +1,9 @@
 """The way in: what is refused, what is added, and when a message is ours."""
 
+from dataclasses import replace
+
 from mta.model.event import Kind
+from mta.model.request import NOTHING_FOR_RECIPIENT, MessageRequest, Notice, RecipientRequest
 from mta.model.trouble import SpoolError, SpoolFull
 
 from tests.flow.house import CLIENT, FakeSigner, House, story
@@ -85,6 +88,31 @@ async def test_a_recipient_named_twice_is_one_recipient() -> None:
 
     addresses = [str(recipient.address) for recipient in house.queued()[0].recipients]
     assert addresses == ["bob@there.test", "carol@there.test"]
+
+
+@story
+async def test_what_was_asked_is_kept_and_of_a_recipient_named_twice_the_first_counts() -> None:
+    house = House()
+    never, delay = (RecipientRequest(frozenset({one})) for one in (Notice.NEVER, Notice.DELAY))
+    asked = MessageRequest(envelope_id="x1")
+    plain = house.message("bob@there.test", "carol@there.test", "bob@there.test")
+    requests = (never, NOTHING_FOR_RECIPIENT, delay)
+
+    await house.intake.accept(replace(plain, request=asked, requests=requests))
+
+    envelope = house.queued()[0]
+    assert envelope.request == asked
+    assert [one.request for one in envelope.recipients] == [never, NOTHING_FOR_RECIPIENT]
+
+
+@story
+async def test_a_message_that_is_to_be_held_is_not_due_before() -> None:
+    house = House()
+    held = replace(house.message("bob@there.test"), request=MessageRequest(hold_until=1e10))
+
+    await house.intake.accept(held)
+
+    assert [one.next_at for one in house.queued()[0].recipients] == [1e10]
 
 
 @story

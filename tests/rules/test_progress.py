@@ -8,6 +8,7 @@ from mta.model.address import Address
 from mta.model.domain import Host
 from mta.model.envelope import Destination, Envelope, MessageId, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, broken, judge
+from mta.model.request import Notice, RecipientRequest
 
 from mta.rules.fallback import Reason
 from mta.rules.progress import (
@@ -97,6 +98,14 @@ def test_an_outcome_says_where_a_recipient_goes(
     assert (moved.state, step.rerouted) == (state, None)
     assert moved.next_at == pytest.approx(next_at)
     assert (moved.attempts, moved.last, moved.address) == (1, outcome, BOB.address)
+
+
+def test_what_was_asked_for_a_recipient_stays_with_it() -> None:
+    asked = RecipientRequest(frozenset({Notice.NEVER}), "rfc822;bob")
+
+    step = after(LATER, replace(BOB, request=asked))
+
+    assert step.recipient.request == asked
 
 
 def test_each_attempt_counts_and_the_wait_grows_with_them() -> None:

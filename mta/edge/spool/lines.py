@@ -20,6 +20,16 @@ from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Envelope, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.request import (
+    NOTHING,
+    NOTHING_FOR_RECIPIENT,
+    Deadline,
+    Late,
+    MessageRequest,
+    Notice,
+    RecipientRequest,
+    Returned,
+)
 
 T = TypeVar("T")
 
@@ -118,6 +128,8 @@ def _raw_envelope(envelope: Envelope) -> _Raw:
         raw["is_8bit"] = True
     if envelope.needs_smtputf8:
         raw["needs_smtputf8"] = True
+    if envelope.request is not NOTHING:
+        raw["request"] = _raw_request(envelope.request)
     return raw
 
 
@@ -136,7 +148,34 @@ def _raw_recipient(recipient: Recipient) -> _Raw:
         raw["may_have_arrived"] = True
     if recipient.last is not None:
         raw["last"] = _raw_outcome(recipient.last)
+    if recipient.request is not NOTHING_FOR_RECIPIENT:
+        raw["request"] = _raw_wish(recipient.request)
     return raw
+
+
+def _raw_request(request: MessageRequest) -> _Raw:
+    raw = _without_defaults(request, NOTHING)
+    if request.deadline is not None:
+        by = request.deadline
+        raw["deadline"] = {"at": by.at, "if_late": by.if_late._value_, "is_traced": by.is_traced}
+    return raw
+
+
+def _raw_wish(request: RecipientRequest) -> _Raw:
+    raw = _without_defaults(request, NOTHING_FOR_RECIPIENT)
+    if request.notices is not None:
+        raw["notices"] = sorted(notice._value_ for notice in request.notices)
+    return raw
+
+
+def _without_defaults(request: MessageRequest | RecipientRequest, defaults: object) -> _Raw:
+    """Its fields that say something. Seldom called, so by reflection."""
+    names = [field.name for field in dataclasses.fields(request)]
+    return {
+        name: getattr(request, name)
+        for name in names
+        if getattr(request, name) != getattr(defaults, name)
+    }
 
 
 def _raw_outcome(outcome: Outcome) -> _Raw:
@@ -210,6 +249,14 @@ def _outcome_of(line: bytes) -> Outcome:
     return _built(Outcome, orjson.loads(line))
 
 
+def _pairs(raw: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple([tuple(pair) for pair in raw])
+
+
+def _notices(raw: Iterable[str]) -> frozenset[Notice]:
+    return frozenset([Notice(word) for word in raw])
+
+
 def _optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return lambda raw: None if raw is None else read(raw)
 
@@ -224,13 +271,26 @@ def _one_of(kind: type[Enum]) -> Callable[[Any], Any]:
 
 # How the fields are read that are not themselves in JSON, by the class that has them.
 _READ: dict[type, dict[str, Callable[[Any], Any]]] = {
-    Envelope: {"sender": _optional(lru_cache(1000)(_address)), "recipients": _recipients},
+    Envelope: {
+        "sender": _optional(lru_cache(1000)(_address)),
+        "recipients": _recipients,
+        "request": _of(MessageRequest),
+    },
     Recipient: {
         "address": _address,
         "state": _one_of(State),
         "road": _one_of(Road),
         "last": _optional(_outcome),
+        "request": _of(RecipientRequest),
     },
+    MessageRequest: {
+        "returned": _one_of(Returned),
+        "deadline": _of(Deadline),
+        "tags": tuple,
+        "metadata": _pairs,
+    },
+    Deadline: {"if_late": _one_of(Late)},
+    RecipientRequest: {"notices": _notices},
     Outcome: {
         "verdict": _one_of(Verdict),
         "reply": _of(Reply),

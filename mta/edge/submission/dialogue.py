@@ -5,6 +5,7 @@ positive ones to HELO and EHLO and the 354 (RFC 2034 §3).
 """
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from mta.model.address import Address
 from mta.model.envelope import Client, Submission
 from mta.model.outcome import Reply
+from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT, MessageRequest, RecipientRequest
 
 from mta.rules.commands import (
     RECIPIENT,
@@ -28,6 +30,7 @@ from mta.rules.commands import (
     parse_rcpt,
     read_command,
 )
+from mta.rules.parameters import BASIC, NOTHING_ASKED
 
 from mta.edge.submission.settings import Door, SessionLimits
 
@@ -74,6 +77,13 @@ class Terms:
     needs_login: bool = False
     offers_tls: bool = False
     is_secured: bool = False
+    extensions: frozenset[str] = frozenset()  # those offered beyond what always is
+    clock: Callable[[], float] = time.time
+
+    @cached_property
+    def offered(self) -> frozenset[str]:
+        """The extensions whose parameters MAIL and RCPT may have."""
+        return BASIC | self.extensions
 
     @cached_property
     def helo(self) -> Answer:
@@ -90,6 +100,7 @@ class Terms:
             "SMTPUTF8",
             "PIPELINING",
             *(["STARTTLS"] if self.offers_tls else []),
+            *sorted(self.extensions),
         ]
         lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
         return Answer(lines.encode("ascii"))
@@ -102,7 +113,10 @@ class _Transaction:
     sender: Address | None
     client: Client
     is_smtputf8: bool
+    request: MessageRequest = NOTHING
     recipients: list[Address] = field(default_factory=list)
+    requests: list[RecipientRequest] = field(default_factory=list)
+    asks_for_some: bool = False  # whether any of these asks for anything
     tried: int = 0
 
 
@@ -160,6 +174,8 @@ class Dialogue:
             content,
             transaction.client,
             transaction.is_smtputf8,
+            transaction.request,
+            tuple(transaction.requests) if transaction.asks_for_some else (),
         )
 
     def reset(self) -> None:
@@ -200,7 +216,9 @@ class Dialogue:
         if self._terms.needs_login:
             return self.error(Reply(530, "Authentication required", 7, 0))
         known = command.meaning
-        mail = known if isinstance(known, Mail) else parse_mail(command.argument)
+        mail = (
+            known if isinstance(known, Mail) else parse_mail(command.argument, self._terms.offered)
+        )
         if isinstance(mail, Reply):
             return self.error(mail)
         if mail.has_parameters and not self._is_extended:
@@ -214,7 +232,9 @@ class Dialogue:
         objection = self._door.objection_to_sender(sender, mail.size, client)
         if objection is not None:
             return self._refusal(objection)
-        self._transaction = _Transaction(sender, client, mail.is_smtputf8)
+        asks = mail.asked is not NOTHING_ASKED
+        request = mail.asked.request(self._terms.clock()) if asks else NOTHING
+        self._transaction = _Transaction(sender, client, mail.is_smtputf8, request)
         return _SENDER_OK
 
     def _on_rcpt(self, command: Command) -> Answer:
@@ -222,7 +242,9 @@ class Dialogue:
         if transaction is None:  # no mistake where MAIL was refused and RCPT pipelined behind it
             return self._refusal(Reply(503, "Expected MAIL before RCPT", 5, 1))
         known = command.meaning
-        rcpt = known if isinstance(known, Rcpt) else parse_rcpt(command.argument)
+        rcpt = (
+            known if isinstance(known, Rcpt) else parse_rcpt(command.argument, self._terms.offered)
+        )
         if isinstance(rcpt, Reply):
             return self.error(rcpt)
         recipient = rcpt.mailbox or self._recipient(rcpt.path, transaction.is_smtputf8)
@@ -237,6 +259,8 @@ class Dialogue:
         if objection is not None:
             return self._surplus(objection, transaction)
         transaction.recipients.append(recipient)
+        transaction.requests.append(rcpt.asked)
+        transaction.asks_for_some |= rcpt.asked is not NOTHING_FOR_RECIPIENT
         return _RECIPIENT_OK
 
     def _surplus(self, reply: Reply, transaction: _Transaction) -> Answer:
