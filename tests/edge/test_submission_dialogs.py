@@ -81,8 +81,8 @@ def said(kind: str, text: str) -> bytes:
     return octets(text) + (b"" if kind == "C+" else b"\r\n")
 
 
-async def heard(talker: Talker, pattern: str) -> None:
-    line = (await talker.hear()).decode("latin-1")
+def matched(raw: bytes, pattern: str) -> None:
+    line = raw.decode("latin-1")
     assert re.fullmatch(".*".join(map(re.escape, pattern.split("..."))), line), (pattern, line)
 
 
@@ -92,7 +92,9 @@ async def play(dialog: Dialog, way: str, talker: Talker) -> None:
         await talker.say_raw(b"".join(everything))
     for kind, text in dialog.steps:
         if kind == "S:":
-            await heard(talker, text)
+            matched(await talker.hear(), text)
+        elif kind == "S-":
+            matched(await talker.hear_reply(), text)
         elif kind == "starttls":
             await talker.shake_hands(trusting_anybody())
         elif kind == "close":
