@@ -18,8 +18,8 @@ from mta.model.trouble import SpoolError, SpoolFull
 
 from mta.edge.spool import FileSpool, Keep, Watermarks, inspect, read_content
 from mta.edge.spool.disk import Room
+from mta.edge.spool.journal.records import Kind, read
 from mta.edge.spool.lines import read_changes
-from mta.edge.spool.records import Kind, read
 
 from tests.edge.fake_disk import Fault, MemoryDisk
 from tests.edge.spool_house import (

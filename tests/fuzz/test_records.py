@@ -8,6 +8,15 @@ from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
+from mta.edge.spool.journal.records import (
+    HEADER_SIZE,
+    Kind,
+    Reading,
+    VersionError,
+    encode,
+    header,
+    read,
+)
 from mta.edge.spool.lines import (
     LineError,
     changes_line,
@@ -17,7 +26,6 @@ from mta.edge.spool.lines import (
     sealed,
     unsealed,
 )
-from mta.edge.spool.records import HEADER_SIZE, Kind, Reading, VersionError, encode, header, read
 
 MARK = b"\x00mark\xff\n\x00"
 IDS = st.text("abc019", min_size=1, max_size=20)

@@ -19,12 +19,13 @@ from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk, trouble_of
 from mta.edge.spool.folder import recovered
 from mta.edge.spool.gauge import MIB, Gauge, Watermarks
-from mta.edge.spool.journal import Journal
+from mta.edge.spool.journal.commit import Journal
+from mta.edge.spool.journal.records import MARK_SIZE, Kind
+from mta.edge.spool.journal.segments import Segments
+from mta.edge.spool.journal.turns import Place
 from mta.edge.spool.kept import Keep, Kept
 from mta.edge.spool.lines import changes_line, envelope_line
-from mta.edge.spool.records import MARK_SIZE, Kind
 from mta.edge.spool.retirement import Retirement
-from mta.edge.spool.segments import Place
 from mta.edge.spool.survey import JOURNAL, WAITING, Held, Survey
 from mta.edge.spool.threads import Threads
 from mta.edge.spool.waiting import LARGE, Waiting
@@ -104,18 +105,18 @@ class FileSpool:
         waiting = Waiting(folder / WAITING, disk)
         kept = Kept(folder, disk, keep or Keep())
         lock, found = recovered(folder, disk, waiting, kept, clock())
-        journal = Journal(
+        segments = Segments(
             folder / JOURNAL,
             disk=disk,
             clock=clock,
             mark=mark or secrets.token_bytes(MARK_SIZE),
-            segments=found.segments,
+            found=found.segments,
             segment_size=segment_size,
         )
         return cls(
             disk=disk,
             lock=lock,
-            journal=journal,
+            journal=Journal(segments),
             waiting=waiting,
             kept=kept,
             gauge=Gauge(folder, disk=disk, clock=clock, watermarks=watermarks or Watermarks()),

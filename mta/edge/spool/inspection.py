@@ -10,7 +10,8 @@ from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool.disk import Disk
-from mta.edge.spool.segments import Place, segment_path
+from mta.edge.spool.journal.segments import segment_path
+from mta.edge.spool.journal.turns import Place
 from mta.edge.spool.survey import JOURNAL, WAITING, Held, survey
 from mta.edge.spool.waiting import MESSAGE, Waiting
 

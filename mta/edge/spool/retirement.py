@@ -11,8 +11,8 @@ from mta.model.envelope import Envelope, MessageId
 
 from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk
-from mta.edge.spool.journal import Journal
-from mta.edge.spool.segments import Place, Segment
+from mta.edge.spool.journal.commit import Journal
+from mta.edge.spool.journal.turns import Place, Segment
 from mta.edge.spool.survey import Held, Survey
 from mta.edge.spool.threads import Threads
 from mta.edge.spool.waiting import MESSAGE, NewFile, Waiting

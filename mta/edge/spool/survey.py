@@ -13,9 +13,9 @@ from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool.disk import Disk
+from mta.edge.spool.journal.records import Damage, Kind, Reading, Record, VersionError, read
+from mta.edge.spool.journal.turns import Place, Segment
 from mta.edge.spool.lines import LineError, read_changes, read_envelope
-from mta.edge.spool.records import Damage, Kind, Reading, Record, VersionError, read
-from mta.edge.spool.segments import Place, Segment
 from mta.edge.spool.waiting import LARGE, LOG, MESSAGE, Waiting
 
 JOURNAL, WAITING, QUARANTINE = "journal", "waiting", "quarantine"

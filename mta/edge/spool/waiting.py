@@ -14,6 +14,7 @@ from mta.model.envelope import Envelope, MessageId
 from mta.model.trouble import SpoolError
 
 from mta.edge.spool.disk import Disk, write_file, written
+from mta.edge.spool.journal.records import VersionError
 from mta.edge.spool.lines import (
     LineError,
     envelope_line,
@@ -23,7 +24,6 @@ from mta.edge.spool.lines import (
     sealed,
     unsealed,
 )
-from mta.edge.spool.records import VersionError
 
 VERSION = 1
 MESSAGE, LARGE, LOG = ".msg", ".large", ".log"

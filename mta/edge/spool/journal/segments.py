@@ -5,114 +5,19 @@ way, the event loop while none is.
 """
 
 import logging
-from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from mta.model.envelope import MessageId
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool import records
 from mta.edge.spool.disk import Disk, trouble_of, write_whole
-from mta.edge.spool.records import HEADER_SIZE, Kind
+from mta.edge.spool.journal import records
+from mta.edge.spool.journal.records import HEADER_SIZE, Kind
+from mta.edge.spool.journal.turns import Entry, Segment, Turn
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message's content stands in the journal, and its checksum."""
-
-    segment: int
-    at: int
-    size: int
-    checksum: int
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """One file of the journal, and whose records are in it.
-
-    `accepted`, `recorded` and `settled` name the messages with an ACCEPT, a RESULT, a DONE here.
-    """
-
-    number: int
-    path: Path
-    opened_at: float
-    accepted: set[MessageId] = field(default_factory=set)
-    recorded: set[MessageId] = field(default_factory=set)
-    settled: set[MessageId] = field(default_factory=set)
-
-    def note(self, kind: Kind, id: MessageId) -> None:
-        """A record of this kind is here."""
-        if kind is Kind.ACCEPT or kind is Kind.LARGE:
-            self.accepted.add(id)
-        elif kind is Kind.RESULT:
-            self.recorded.add(id)
-        elif kind is Kind.DONE:
-            self.settled.add(id)
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """What waits to be written, and who waits for it.
-
-    Without a kind it only asks for a sync, and to close the segment if it `seals`. `checksum` is
-    that of the body. `landed` is called with the body's place.
-    """
-
-    kind: Kind | None
-    id: MessageId
-    head: bytes = b""
-    body: bytes = b""
-    checksum: int = 0
-    landed: Callable[[Place], None] | None = None
-    seals: bool = False
-    waiter: "Future[None] | None" = None
-
-    @property
-    def is_accept(self) -> bool:
-        """Whether it makes a message ours."""
-        return self.kind is Kind.ACCEPT or self.kind is Kind.LARGE
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """What is written together, and what became of it.
-
-    When it has been written, `written` stands in `segment` from `at` on, and `refused` could not
-    be written, for the reason `error`. `failure` is what came of a first try, and `bug` says
-    that nothing is known of it.
-    """
-
-    entries: list[Entry]
-    buffers: list[bytes] = field(default_factory=list)
-    size: int = 0  # in octets
-    is_synced: bool = False
-    seals: bool = False
-    segment: Segment | None = None
-    at: int = 0
-    written: list[Entry] = field(default_factory=list)
-    refused: list[Entry] = field(default_factory=list)
-    error: SpoolError | None = None
-    failure: OSError | None = None
-    bug: BaseException | None = None
-
-    def __post_init__(self) -> None:
-        """Lay out its octets now: the thread that writes them is to hold nobody up."""
-        self.written = self.entries
-        for entry in self.entries:
-            if entry.kind is None:
-                self.is_synced = True
-                self.seals = self.seals or entry.seals
-                continue
-            self.buffers.append(entry.head)
-            self.size += len(entry.head) + len(entry.body)
-            if entry.is_accept:
-                self.is_synced = True
-                self.buffers.append(entry.body)
 
 
 @dataclass(slots=True, eq=False)
@@ -132,7 +37,8 @@ def segment_path(folder: Path, number: int) -> Path:
 class Segments:
     """The files that are there, oldest first, and the one that is being written.
 
-    `trouble` is why nothing can be written now; None where all is well.
+    `trouble` is why nothing can be written now; None where all is well. `mark` stands in front
+    of each record. `segment_size`, in octets: a segment that has as many is full.
     """
 
     def __init__(
@@ -142,19 +48,23 @@ class Segments:
         disk: Disk,
         clock: Callable[[], float],
         mark: bytes,
-        found: dict[int, Segment],
+        found: Iterable[Segment] = (),
         segment_size: int,
     ) -> None:
-        self.there = found
+        self.mark = mark
+        self.there = {segment.number: segment for segment in found}
         self.trouble: SpoolError | None = None
         self._folder = folder
         self._disk = disk
         self._clock = clock
-        self._mark = mark
         self._segment_size = segment_size
-        self._next_number = max(found, default=0) + 1
+        self._next_number = max(self.there, default=0) + 1
         self._live: _Live | None = None
         self._unsynced: list[Entry] = []  # written or refused since the last good sync
+
+    def path(self, number: int) -> Path:
+        """Where a segment is, or was."""
+        return segment_path(self._folder, number)
 
     @property
     def live(self) -> Segment | None:
@@ -259,17 +169,17 @@ class Segments:
         self.trouble = trouble
 
     def _void(self, entry: Entry) -> Entry:
-        return Entry(Kind.VOID, entry.id, records.encode(self._mark, Kind.VOID, entry.id))
+        return Entry(Kind.VOID, entry.id, records.encode(self.mark, Kind.VOID, entry.id))
 
     def _opened(self) -> _Live:
         """A new segment, whose name is on the platter."""
         number, self._next_number = self._next_number, self._next_number + 1
-        path = segment_path(self._folder, number)
+        path = self.path(number)
         file = self._disk.create(path)
         try:
             with suppress(OSError):  # it is quicker with, and works without
                 self._disk.preallocate(file, self._segment_size)
-            write_whole(self._disk, file, [records.header(self._mark)])
+            write_whole(self._disk, file, [records.header(self.mark)])
             self._disk.sync_folder(self._folder)
         except OSError:
             with suppress(OSError):

@@ -21,10 +21,10 @@ from threading import Thread
 from mta.model.envelope import MessageId
 from mta.model.trouble import SpoolError
 
-from mta.edge.spool import records
-from mta.edge.spool.disk import Disk
-from mta.edge.spool.records import Kind
-from mta.edge.spool.segments import Entry, Place, Segment, Segments, Turn, segment_path
+from mta.edge.spool.journal import records
+from mta.edge.spool.journal.records import Kind
+from mta.edge.spool.journal.segments import Segments
+from mta.edge.spool.journal.turns import Entry, Place, Segment, Turn
 
 _HERE = 1 << 16  # octets that the event loop writes itself at most
 _SLOW = 0.005  # seconds of a write after which it leaves them to the thread,
@@ -38,26 +38,8 @@ _Job = tuple[Turn, Callable[[Turn], None], asyncio.AbstractEventLoop]
 class Journal:
     """Appends records, and knows what each segment holds."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        disk: Disk,
-        clock: Callable[[], float],
-        mark: bytes,
-        segments: Iterable[Segment] = (),
-        segment_size: int,
-    ) -> None:
-        self._folder = folder
-        self._mark = mark
-        self._files = Segments(
-            folder,
-            disk=disk,
-            clock=clock,
-            mark=mark,
-            found={segment.number: segment for segment in segments},
-            segment_size=segment_size,
-        )
+    def __init__(self, files: Segments) -> None:
+        self._files = files
         self._bug: SpoolError | None = None
         self._queue: list[Entry] = []
         self._has_turn = False  # one is about to start or under way: the thread has the files
@@ -67,7 +49,7 @@ class Journal:
 
     def path(self, number: int) -> Path:
         """Where a segment is, or was."""
-        return segment_path(self._folder, number)
+        return self._files.path(number)
 
     @property
     def segments(self) -> dict[int, Segment]:
@@ -99,7 +81,7 @@ class Journal:
         was cancelled. Raises SpoolError.
         """
         checksum = zlib.crc32(body)
-        head = records.encode_head(self._mark, kind, id, meta, len(body), checksum)
+        head = records.encode_head(self._files.mark, kind, id, meta, len(body), checksum)
         entry = Entry(kind, id, head, body, checksum, landed)
         if self.trouble and entry.is_accept:
             raise type(self.trouble)(str(self.trouble))
