@@ -30,6 +30,7 @@ class Listener:
     """One place to listen at. Clients outside `networks` are refused instead of greeted.
 
     `host` is an IP address or a name, "" for every address of the machine; port 0 is a free port.
+    `plaintext_auth`: passwords may come without TLS.
     """
 
     host: str
@@ -37,3 +38,4 @@ class Listener:
     tls: TlsStart = TlsStart.NONE
     auth: Auth = Auth.NONE
     networks: tuple[Network, ...] = LOOPBACK
+    plaintext_auth: bool = False

@@ -13,6 +13,7 @@ import uvloop
 from mta.model.address import Address
 from mta.model.envelope import Client, Submission
 from mta.model.outcome import Reply
+from mta.model.user import LoginRefused, Refusal, User
 
 from mta.edge.certificates import ensure_self_signed
 from mta.edge.idn import to_ascii
@@ -75,6 +76,31 @@ class FakeDoor:
             return Reply(452, "Full", 3, 1)
         self.submissions.append(submission)
         return Reply(250, f"Queued as id{len(self.submissions)}")
+
+
+class FakeLogins:
+    """Lets everybody in whose password is "secret", but whose names say otherwise.
+
+    While `is_slow`, they wait to be let in until `open` is called.
+    """
+
+    def __init__(self, *, is_slow: bool = False) -> None:
+        self._opened = asyncio.Event()
+        if not is_slow:
+            self.open()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def user_by_password(self, name: str, password: str, address: str) -> User | LoginRefused:
+        await self._opened.wait()
+        if name == "fault":
+            raise ZeroDivisionError
+        if name == "busy":
+            return LoginRefused(Refusal.BUSY)
+        if name == "locked":
+            return LoginRefused(Refusal.LOCKED, 300.0)
+        return User(name) if password == "secret" else LoginRefused(Refusal.WRONG)
 
 
 class Talker:

@@ -18,6 +18,7 @@ from mta.edge.submission import SessionLimits
 from tests.edge.fake_door import (
     LOOPS,
     FakeDoor,
+    FakeLogins,
     Talker,
     run,
     self_signed,
@@ -60,8 +61,11 @@ class Dialog:
     def server_settings(self, context: ssl.SSLContext) -> dict[str, Any]:
         settings = dict(self.settings)
         tls, auth = TlsStart(settings.pop("tls", "none")), Auth(settings.pop("auth", "none"))
+        plaintext_auth = settings.pop("plaintext_auth", "false") == "true"
+        listener = Listener("127.0.0.1", 0, tls=tls, auth=auth, plaintext_auth=plaintext_auth)
         return {
-            "listeners": [Listener("127.0.0.1", 0, tls=tls, auth=auth)],
+            "listeners": [listener],
+            "logins": FakeLogins(),
             "bare_newlines": BareNewlines(settings.pop("bare_newlines", "normalise")),
             "limits": SessionLimits(**{name: int(value) for name, value in settings.items()}),
             "tls": context,
@@ -110,6 +114,7 @@ def shown(submission: Submission) -> bytes:
         str(submission.sender or "<>"),
         *(str(recipient) for recipient in submission.recipients),
         submission.client.protocol,
+        *([f"({submission.client.user})"] if submission.client.user else []),
         "",
     ]
     return " ".join(words).encode() + submission.content

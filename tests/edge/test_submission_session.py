@@ -7,7 +7,7 @@ import pytest
 from mta.model.envelope import Submission
 from mta.model.outcome import Reply
 
-from tests.edge.fake_door import PATIENCE, FakeDoor, run
+from tests.edge.fake_door import PATIENCE, FakeDoor, FakeLogins, run
 from tests.edge.visit import visiting
 
 BEGINNING = b"HELO c\r\nMAIL FROM:<ann@here.test>\r\nRCPT TO:<bob@there.test>\r\nDATA\r\n"
@@ -161,5 +161,49 @@ def test_a_content_under_way_outlives_a_retirement_and_no_dismissal() -> None:
 
             assert await visit.answered() == ["250", "421"]
         assert len(door.submissions) == 1
+
+    run(scene())
+
+
+AUTH = b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"  # ann, secret
+
+
+def test_what_comes_while_a_login_is_looked_at_is_answered_after_it() -> None:
+    async def scene() -> None:
+        logins = FakeLogins(is_slow=True)
+        async with visiting(FakeDoor(), logins=logins) as visit:
+            visit.say(b"EHLO c\r\n")
+            assert visit.say(AUTH + b"NOOP\r\n") == []
+            assert visit.say(b"RSET\r\n") == []
+            logins.open()
+
+            assert await visit.answered() == ["235", "250", "250"]
+
+    run(scene())
+
+
+def test_a_client_that_goes_during_its_login_stays_counted_until_that_is_over() -> None:
+    async def scene() -> None:
+        logins = FakeLogins(is_slow=True)
+        async with visiting(FakeDoor(), logins=logins) as visit:
+            visit.say(b"EHLO c\r\n" + AUTH)
+            visit.session.connection_lost(None)
+            assert visit.session in visit.server._sessions
+            logins.open()
+
+            await visit.gone()
+
+    run(scene())
+
+
+def test_a_session_told_to_end_says_so_after_the_login_under_way() -> None:
+    async def scene() -> None:
+        logins = FakeLogins(is_slow=True)
+        async with visiting(FakeDoor(), logins=logins) as visit:
+            visit.say(b"EHLO c\r\n" + AUTH)
+            visit.session.retire(STOPPING)
+            logins.open()
+
+            assert await visit.answered() == ["235", "421"]
 
     run(scene())

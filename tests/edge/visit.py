@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from mta.model.listener import Listener
+from mta.model.listener import Auth, Listener
 
 from mta.edge.submission import SessionLimits, SubmissionServer
 from mta.edge.submission.session import Session
 
-from tests.edge.fake_door import PATIENCE, FakeDoor
+from tests.edge.fake_door import PATIENCE, FakeDoor, FakeLogins
 
 
 class Wire:
@@ -94,10 +94,13 @@ class Visit:
 
 
 @asynccontextmanager
-async def visiting(door: FakeDoor, **limits: int) -> AsyncIterator[Visit]:
+async def visiting(
+    door: FakeDoor, *, logins: FakeLogins | None = None, **limits: int
+) -> AsyncIterator[Visit]:
     server = SubmissionServer(
-        listeners=[Listener("127.0.0.1", 0)],
+        listeners=[Listener("127.0.0.1", 0, auth=Auth.OPTIONAL, plaintext_auth=True)],
         door=door,
+        logins=logins or FakeLogins(),
         hostname="mail.test",
         limits=SessionLimits(**limits),
     )

@@ -27,6 +27,8 @@ LINES = st.sampled_from(
             b"\r\n.\n",
             b"\0",
         ),
+        *(b"EHLO c\r\n", b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n", b"AUTH PLAIN AGFubgBndWVzcw==\r\n"),
+        *(b"AUTH LOGIN\r\n", b"YW5u\r\n", b"c2VjcmV0\r\n", b"AUTH PLAIN\r\n", b"*\r\n", b"=\r\n"),
     ]
 )
 MESSAGE = st.just(

@@ -197,3 +197,12 @@ def test_a_path_that_is_no_mailbox_is_refused_for_its_own_sake(path: str) -> Non
     recipient = address_in(path, RECIPIENT, is_smtputf8=False, to_ascii=a_labels)
 
     assert (status(sender), status(recipient)) == ("553 5.1.7", "553 5.1.3")
+
+
+def test_what_may_hold_a_password_is_not_remembered() -> None:
+    line = b"AUTH PLAIN AGFubgBzZWNyZXQ="
+
+    commands = [read_command(line) for _ in range(2)]
+
+    assert commands[0] == commands[1] == Command("AUTH", "PLAIN AGFubgBzZWNyZXQ=")
+    assert commands[0] is not commands[1]

@@ -4,19 +4,17 @@ The order of commands is RFC 5321 §4.1.4; enhanced status codes stand in every 
 positive ones to HELO and EHLO and the 354 (RFC 2034 §3).
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
 
 from mta.model.address import Address
 from mta.model.envelope import Client, Submission
 from mta.model.outcome import Reply
 from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT, MessageRequest, RecipientRequest
+from mta.model.user import LoginRefused, User
 
 from mta.rules.commands import (
     RECIPIENT,
@@ -31,32 +29,14 @@ from mta.rules.commands import (
     read_command,
 )
 from mta.rules.parameters import BASIC, NOTHING_ASKED
+from mta.rules.sasl import Credentials, Mechanism
 
+from mta.edge.submission.answers import Answer, Step, line_of
+from mta.edge.submission.login import Login
 from mta.edge.submission.settings import Door, SessionLimits
 
 # A browser can be made to send these to a port of its own host, with our commands behind them.
 _FOREIGN = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-
-_MAX_TEXT = 480  # so that the whole line keeps to 512 octets, RFC 5321 §4.5.3.1.5
-_UNPRINTABLE = re.compile(r"[^ -~]")
-
-
-class Step(Enum):
-    """What the session does after an answer."""
-
-    NEXT = auto()  # read the next command
-    CONTENT = auto()  # read the content
-    SECURE = auto()  # start TLS
-    CUT = auto()  # hang up on a client that may well be talking on
-    END = auto()  # hang up as agreed
-
-
-class Answer(NamedTuple):
-    """The octets of a reply, and what comes after it."""
-
-    line: bytes
-    step: Step = Step.NEXT
-
 
 _OK = Answer(b"250 2.0.0 OK\r\n")
 _SENDER_OK = Answer(b"250 2.1.0 Sender OK\r\n")
@@ -74,16 +54,23 @@ class Terms:
     hostname: str
     to_ascii: Callable[[str], str]
     limits: SessionLimits
+    takes_logins: bool = False
     needs_login: bool = False
+    logs_in_plainly: bool = False  # without TLS, too
     offers_tls: bool = False
     is_secured: bool = False
     extensions: frozenset[str] = frozenset()  # those offered beyond what always is
     clock: Callable[[], float] = time.time
 
     @cached_property
+    def offers_login(self) -> bool:
+        """Whether a client may log in as things are: AUTH is not even offered in clear."""
+        return self.takes_logins and (self.is_secured or self.logs_in_plainly)
+
+    @cached_property
     def offered(self) -> frozenset[str]:
         """The extensions whose parameters MAIL and RCPT may have."""
-        return BASIC | self.extensions
+        return BASIC | self.extensions | ({"AUTH"} if self.offers_login else set())
 
     @cached_property
     def helo(self) -> Answer:
@@ -100,6 +87,7 @@ class Terms:
             "SMTPUTF8",
             "PIPELINING",
             *(["STARTTLS"] if self.offers_tls else []),
+            *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
             *sorted(self.extensions),
         ]
         lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
@@ -120,14 +108,6 @@ class _Transaction:
     tried: int = 0
 
 
-def line_of(reply: Reply) -> bytes:
-    """A reply as it goes on the wire: one line of printable ASCII, whatever its text is."""
-    text = reply.text[:_MAX_TEXT]
-    if not (text.isascii() and text.isprintable()):
-        text = _UNPRINTABLE.sub("?", text)
-    return f"{reply.code} {reply.status} {text}\r\n".encode("ascii")
-
-
 class Dialogue:
     """Answers one client's commands. A new one starts after STARTTLS (RFC 3207 §4.2)."""
 
@@ -140,6 +120,8 @@ class Dialogue:
         self._helo = ""
         self._is_extended = False
         self._transaction: _Transaction | None = None
+        self._login: Login | None = None
+        self._user = ""
         self._errors = 0
         self._fruitless_commands = 0
 
@@ -178,6 +160,26 @@ class Dialogue:
             tuple(transaction.requests) if transaction.asks_for_some else (),
         )
 
+    def hear(self, line: bytes | None) -> Answer:
+        """The answer to a line after an answer of step RESPONSE; None: it was too long."""
+        return self._said(self._begun_login.hear(line))
+
+    def take_credentials(self) -> Credentials:
+        """What the client claims, after an answer of step LOGIN."""
+        return self._begun_login.take_credentials()
+
+    def conclude_login(self, result: User | LoginRefused) -> Answer:
+        """The answer once the claim was looked at."""
+        answer = self._begun_login.conclude(result)
+        self._user = self._begun_login.user
+        return self._said(answer)
+
+    @property
+    def _begun_login(self) -> Login:
+        if self._login is None:
+            raise RuntimeError("expected AUTH")
+        return self._login
+
     def reset(self) -> None:
         """Forget the transaction: after its content, and where RSET or EHLO say so."""
         self._transaction = None
@@ -213,7 +215,7 @@ class Dialogue:
             return self.error(Reply(503, "Expected EHLO or HELO before MAIL", 5, 1))
         if self._transaction is not None:
             return self.error(Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1))
-        if self._terms.needs_login:
+        if self._terms.needs_login and not self._user:
             return self.error(Reply(530, "Authentication required", 7, 0))
         known = command.meaning
         mail = (
@@ -228,7 +230,7 @@ class Dialogue:
         sender = self._sender(mail)
         if isinstance(sender, Reply):
             return self.error(sender)
-        client = Client(self._client, self._helo, self._protocol(mail.is_smtputf8))
+        client = Client(self._client, self._helo, self._protocol(mail.is_smtputf8), self._user)
         objection = self._door.objection_to_sender(sender, mail.size, client)
         if objection is not None:
             return self._refusal(objection)
@@ -294,7 +296,7 @@ class Dialogue:
 
     def _on_help(self, command: Command) -> Answer:
         del command
-        verbs = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT"
+        verbs = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS AUTH QUIT"
         return self._fruitless(Answer(line_of(Reply(214, verbs))))
 
     def _on_quit(self, command: Command) -> Answer:
@@ -310,6 +312,23 @@ class Dialogue:
         if not self._terms.offers_tls:
             return self.error(Reply(502, "TLS is not offered here", 5, 1))
         return _SECURE
+
+    def _on_auth(self, command: Command) -> Answer:
+        if not self._terms.takes_logins:
+            return self._on_other(command)
+        if self._user:
+            return self.error(Reply(503, "You are logged in already", 5, 1))
+        if not self._is_extended:
+            return self.error(Reply(503, "Expected EHLO before AUTH", 5, 1))
+        if self._transaction is not None:
+            return self.error(Reply(503, "Expected AUTH before MAIL", 5, 1))
+        if not self._terms.offers_login:
+            return self.error(Reply(538, "Logging in needs TLS here", 7, 11))
+        self._login = self._login or Login()
+        return self._said(self._login.begin(command.argument))
+
+    def _said(self, answer: Answer | Reply) -> Answer:
+        return self.error(answer) if isinstance(answer, Reply) else answer
 
     def _on_other(self, command: Command) -> Answer:
         del command
@@ -332,7 +351,8 @@ class Dialogue:
         """The word for Received: RFC 3848, RFC 6531 §4.3."""
         if not self._is_extended:
             return "SMTP"
-        return ("UTF8SMTP" if is_smtputf8 else "ESMTP") + ("S" if self._terms.is_secured else "")
+        word = ("UTF8SMTP" if is_smtputf8 else "ESMTP") + ("S" if self._terms.is_secured else "")
+        return word + "A" if self._user else word
 
     _HANDLERS: Mapping[str, Callable[["Dialogue", Command], Answer]] = MappingProxyType(
         {
@@ -348,7 +368,7 @@ class Dialogue:
             "QUIT": _on_quit,
             "STARTTLS": _on_starttls,
             "EXPN": _on_other,
-            "AUTH": _on_other,
+            "AUTH": _on_auth,
             "BDAT": _on_other,
         }
     )

@@ -11,7 +11,7 @@ from mta.model.listener import Auth, Listener, TlsStart
 from mta.rules.content import BareNewlines
 
 from mta.edge.submission.dialogue import Terms
-from mta.edge.submission.settings import Door, SessionLimits
+from mta.edge.submission.settings import Door, Logins, SessionLimits
 
 _KNOWN_CLIENTS = 4_096  # addresses whose verdict an entrance remembers
 
@@ -26,6 +26,7 @@ class Service:
     limits: SessionLimits
     bare_newlines: BareNewlines
     tls: ssl.SSLContext | None
+    logins: Logins | None = None
     held: int = 0  # octets of content that all sessions hold
 
 
@@ -47,6 +48,8 @@ class Entrance:
             hostname=service.hostname,
             to_ascii=service.to_ascii,
             limits=service.limits,
+            takes_logins=listener.auth is not Auth.NONE and service.logins is not None,
+            logs_in_plainly=listener.plaintext_auth,
             needs_login=listener.auth is Auth.REQUIRED,
             offers_tls=listener.tls is TlsStart.STARTTLS and service.tls is not None,
             is_secured=listener.tls is TlsStart.IMPLICIT,

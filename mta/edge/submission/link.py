@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP
 
 from mta.model.outcome import Reply
 
-from mta.edge.submission.dialogue import line_of
+from mta.edge.submission.answers import line_of
 
 _INBOX_FULL = 64 * 1024  # octets waiting to be looked at, after which we stop reading
 _LINGER_SECONDS = 5.0  # for a peer to read our last words
@@ -26,13 +26,14 @@ class Phase(Enum):
 
     COMMANDS = auto()  # the peer is to say a command
     CONTENT = auto()  # the peer is to send its message
-    ACCEPTING = auto()  # the door takes the message
+    RESPONSES = auto()  # the peer is to answer a challenge of AUTH
+    ACCEPTING = auto()  # the door takes the message, or a login is looked at
     SECURING = auto()  # TLS shakes hands
     OVER = auto()  # nothing more is read
 
 
 # By these names a phase is looked at in 20 ns instead of 75, and that ten times for a command.
-COMMANDS, CONTENT, ACCEPTING, SECURING, OVER = Phase
+COMMANDS, CONTENT, RESPONSES, ACCEPTING, SECURING, OVER = Phase
 
 
 class Link(SMTP):
@@ -92,7 +93,7 @@ class Link(SMTP):
         del error  # nobody is left to hear of it
         self._has_peer_ended = self._is_gone = True
         self._cancel_timer()
-        if self._phase in (COMMANDS, CONTENT):
+        if self._phase in (COMMANDS, CONTENT, RESPONSES):
             self._hang_up(is_talking=False)
         elif self._phase is OVER:
             self._leave()
@@ -138,7 +139,8 @@ class Link(SMTP):
     @property
     def _is_listening(self) -> bool:
         """Whether anything can be done with what comes."""
-        return not self._is_deaf and (self._phase is COMMANDS or self._phase is CONTENT)
+        phase = self._phase
+        return not self._is_deaf and (phase is COMMANDS or phase is CONTENT or phase is RESPONSES)
 
     def _say(self, line: bytes) -> None:
         self._outbox.append(line)

@@ -18,7 +18,7 @@ from mta.rules.content import BareNewlines
 from mta.edge.submission.entrance import Entrance, Service
 from mta.edge.submission.link import client_of
 from mta.edge.submission.session import Session
-from mta.edge.submission.settings import Door, ListenError, SessionLimits
+from mta.edge.submission.settings import Door, ListenError, Logins, SessionLimits
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class SubmissionServer:
         limits: SessionLimits | None = None,
         bare_newlines: BareNewlines = BareNewlines.NORMALISE,
         tls: ssl.SSLContext | None = None,
+        logins: Logins | None = None,
         shares_ports: bool = False,
     ) -> None:
         """`to_ascii` turns a domain into A-labels or raises ValueError; `tls` may come later.
@@ -63,6 +64,7 @@ class SubmissionServer:
             limits=limits or SessionLimits(),
             bare_newlines=bare_newlines,
             tls=tls,
+            logins=logins,
         )
         self._entrances = tuple(Entrance(listener, self._service) for listener in listeners)
         self._servers: list[asyncio.Server] = []

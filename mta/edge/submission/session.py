@@ -14,14 +14,17 @@ from mta.model.envelope import Submission
 from mta.model.outcome import Reply
 
 from mta.rules.content import TOO_LARGE, ContentReader
+from mta.rules.sasl import MAX_RESPONSE, Credentials
 
-from mta.edge.submission.dialogue import Answer, Dialogue, Step, line_of
+from mta.edge.submission.answers import Answer, Step, line_of
+from mta.edge.submission.dialogue import Dialogue
 from mta.edge.submission.entrance import Entrance
 from mta.edge.submission.link import (
     ACCEPTING,
     COMMANDS,
     CONTENT,
     OVER,
+    RESPONSES,
     SECURING,
     Link,
     client_of,
@@ -35,6 +38,7 @@ _NO_MEMORY = Reply(452, "Too much content is arriving now", 3, 1)
 _OUR_FAULT = Reply(451, "An error here; try again later", 3, 0)
 _BARE_LF = Reply(500, "Lines end with CRLF; a bare LF came", 5, 2)
 _LONG_LINE = Reply(500, "The command line is too long", 5, 2)
+_LOGIN_FAULT = Reply(454, "An error here; try again later", 7, 0)
 _INJECTION = Reply(554, "Nothing may follow STARTTLS in clear", 7, 0)
 
 
@@ -101,8 +105,14 @@ class Session(Link):
             if self._phase is COMMANDS:
                 end = data.find(b"\n", start) + 1
                 if not end:
-                    return self._begun_line(data[start:])
+                    return self._begun_line(data[start:], self._limits.command_length)
                 self._take_line(data[start:end], has_more=end < len(data))
+                start = end
+            elif self._phase is RESPONSES:
+                end = data.find(b"\n", start) + 1
+                if not end:
+                    return self._begun_line(data[start:], MAX_RESPONSE)
+                self._take_response(data[start:end], has_more=end < len(data))
                 start = end
             elif self._phase is CONTENT:
                 data, start = self._read_content(data[start:]), 0
@@ -110,9 +120,9 @@ class Session(Link):
                 return data[start:]
         return b""
 
-    def _begun_line(self, line: bytes) -> bytes:
+    def _begun_line(self, line: bytes, limit: int) -> bytes:
         """What is kept of a line that has not ended: of one that is too long, only the end."""
-        if len(line) <= self._limits.command_length:
+        if len(line) <= limit:
             return line
         self._has_long_line = True
         return line[-1:]  # it may be the CR before an LF
@@ -125,8 +135,18 @@ class Session(Link):
             self._say(answer.line)
         elif answer.step is Step.CONTENT:
             self._begin_content(answer)
-        elif answer.step is Step.SECURE:
+        else:
+            self._obey(answer, has_more=has_more)
+
+    def _obey(self, answer: Answer, *, has_more: bool) -> None:
+        """Say an answer, and do what seldom comes after one."""
+        if answer.step is Step.SECURE:
             self._begin_tls(answer, has_more=has_more)
+        elif answer.step is Step.LOGIN:
+            self._begin_login()
+        elif answer.step in (Step.RESPONSE, Step.NEXT):
+            self._phase = RESPONSES if answer.step is Step.RESPONSE else COMMANDS
+            self._say(answer.line)
         else:
             self._say(answer.line)
             self._hang_up(is_talking=has_more or answer.step is Step.CUT)
@@ -213,6 +233,46 @@ class Session(Link):
     def _hold(self, octets: int) -> None:
         self._service.held += octets - self._held
         self._held = octets
+
+    # Logins
+
+    def _take_response(self, line: bytes, *, has_more: bool) -> None:
+        """Go on with AUTH by a line with its LF."""
+        self._wait_until(self._limits.idle_seconds)
+        is_long = self._has_long_line or len(line) > MAX_RESPONSE
+        self._has_long_line = False
+        if not line.endswith(b"\r\n"):
+            answer = Answer(line_of(_BARE_LF), Step.CUT)
+        else:
+            answer = self._dialogue.hear(None if is_long else line[:-2])
+        self._obey(answer, has_more=has_more)
+
+    def _begin_login(self) -> None:
+        """Have a login looked at, however long that takes; what comes meanwhile is kept."""
+        self._phase = ACCEPTING
+        self._until = float("inf")
+        self._task = self._event_loop.create_task(
+            self._log_in(self._dialogue.take_credentials()), name=f"login from {self._client}"
+        )
+
+    async def _log_in(self, claim: Credentials) -> None:
+        assert self._service.logins is not None  # or it would not have been offered
+        try:
+            found = await self._service.logins.user_by_password(
+                claim.name, claim.password, self._client
+            )
+        except asyncio.CancelledError:
+            self._hang_up(is_talking=False)
+            raise
+        except Exception:  # noqa: BLE001 - the client may try again, and must hear so
+            _log.exception("a login from %s could not be looked at", self._client)
+            answer = Answer(line_of(_LOGIN_FAULT))
+        else:
+            answer = self._dialogue.conclude_login(found)
+        self._phase = COMMANDS
+        self._wait_until(self._limits.idle_seconds)
+        self._obey(answer, has_more=bool(self._inbox))
+        self._go_on()
 
     # TLS
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from mta.model.address import Address
 from mta.model.envelope import Client, Submission
 from mta.model.outcome import Reply
+from mta.model.user import LoginRefused, User
 
 
 class Door(Protocol):
@@ -23,6 +24,13 @@ class Door(Protocol):
 
     async def accept(self, submission: Submission) -> Reply:
         """Take a message; the reply is the one to its final dot. Never cancelled by us."""
+
+
+class Logins(Protocol):
+    """Who knows who may log in."""
+
+    async def user_by_password(self, name: str, password: str, address: str) -> User | LoginRefused:
+        """The user with this name and password; `address` is the client's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
