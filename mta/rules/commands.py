@@ -28,6 +28,7 @@ from mta.rules.parameters import (
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _PATH = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^"<> ])*)>')
 _HELO = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_CHUNK = re.compile(r"([0-9]{1,20})(?: +((?i:LAST)))?")  # RFC 3030 §2; digits as in RFC 1870 §4
 
 # MAIL and RCPT as nearly all clients spell them, with an address that is no more than atoms and
 # a name: neither quotes nor literals, nor a domain whose end or length would have to be looked at.
@@ -69,6 +70,14 @@ class Rcpt:
     path: str
     mailbox: Address | None = None
     asked: RecipientRequest = NOTHING_FOR_RECIPIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What BDAT says: so many octets follow at once, and whether they are the last."""
+
+    octets: int
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +193,14 @@ def parse_rcpt(argument: str, offered: Collection[str] = BASIC) -> Rcpt | Reply:
     path, parameters = read
     asked = objection_to_rcpt(parameters, offered) or asked_for_recipient(parameters)
     return asked if isinstance(asked, Reply) else Rcpt(path, asked=asked)
+
+
+def parse_bdat(argument: str) -> Chunk | Reply:
+    """Read the argument of BDAT: octets, and LAST behind the last of them (RFC 3030 §2)."""
+    found = _CHUNK.fullmatch(argument)
+    if found is None:
+        return Reply(501, "Expected BDAT octets, and LAST for the last ones", 5, 4)
+    return Chunk(int(found[1]), is_last=found[2] is not None)
 
 
 def address_in(

@@ -1,9 +1,10 @@
-"""The content of a message as it comes after DATA: where it ends, and what is stored of it.
+"""The content of a message as it comes after DATA or BDAT: where it ends, what is stored of it.
 
-On the wire a line that begins with a dot carries one more (RFC 5321 §4.5.2), and CRLF.CRLF
-alone ends the content. What is stored is the plain text: dots taken back, every line ended by
-CRLF and by nothing else. So no later reader can see a line, or an end, where this one saw none,
-and putting the dots back gives something that reads the same.
+After DATA a line that begins with a dot carries one more on the wire (RFC 5321 §4.5.2), and
+CRLF.CRLF alone ends the content; after BDAT octets are counted and dots are text (RFC 3030 §2).
+What is stored is the plain text: dots taken back, every line ended by CRLF and by nothing else.
+So no later reader can see a line, or an end, where this one saw none, and putting the dots back
+gives something that reads the same.
 """
 
 import re
@@ -38,6 +39,8 @@ class ContentReader:
     Most octets are looked at twice and copied once: a search for the dots of the protocol, and a
     pass over the newlines.
     """
+
+    is_whole = True  # the content, once `feed` gave what came after it
 
     def __init__(
         self,
@@ -126,6 +129,54 @@ class ContentReader:
         newline = text.rfind(b"\n")
         self._line = len(text) - newline - 1 if newline >= 0 else self._line + len(text)
         return False
+
+
+class ChunkReader(ContentReader):
+    """Takes a content that comes in chunks of announced lengths (RFC 3030 §2), dots and all.
+
+    A last line without an end is ended: it is the same text that DATA would have brought.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        line_length: int,
+        bare_newlines: BareNewlines = BareNewlines.NORMALISE,
+    ) -> None:
+        """The limits are those of ContentReader."""
+        super().__init__(size=size, line_length=line_length, bare_newlines=bare_newlines)
+        self._tail = b""  # no command ended just before
+        self._has_begun = True
+        self._left = 0  # octets of this chunk that are still to come
+        self.is_whole = False
+
+    def begin(self, octets: int, *, is_last: bool) -> None:
+        """A chunk of so many octets comes next. One that must be too much is not kept at all."""
+        self._left, self.is_whole = octets, is_last
+        if self.seen + octets > self._size:
+            self.refuse(TOO_LARGE)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the next octets: None, or what came after the end of the chunk."""
+        chunk = data[: self._left]
+        self.seen += len(chunk)
+        self._left -= len(chunk)
+        text = self._tail + chunk
+        cut = len(text) - text.endswith(b"\r")  # an LF may follow, in another piece or chunk
+        self._tail = text[cut:]
+        self._append(text[:cut], has_dots=False)
+        if self._left:
+            return None
+        if self.is_whole:
+            self._end_last_line()
+        return data[len(chunk) :]
+
+    def _end_last_line(self) -> None:
+        self._append(self._tail, has_dots=False)
+        self._tail = b""
+        if self._line:
+            self._append(b"\r\n", has_dots=False)
 
 
 def has_bare_newlines(text: bytes) -> bool:

@@ -85,6 +85,14 @@ def said(kind: str, text: str) -> bytes:
     return octets(text) + (b"" if kind == "C+" else b"\r\n")
 
 
+async def hear_lines(talker: Talker) -> list[bytes]:
+    """The lines of the next reply."""
+    lines = [await talker.hear()]
+    while lines[-1][3:4] == b"-":
+        lines.append(await talker.hear())
+    return lines
+
+
 def matched(raw: bytes, pattern: str) -> None:
     line = raw.decode("latin-1")
     assert re.fullmatch(".*".join(map(re.escape, pattern.split("..."))), line), (pattern, line)
@@ -94,11 +102,17 @@ async def play(dialog: Dialog, way: str, talker: Talker) -> None:
     if way == "pipelined":
         everything = [said(*step) for step in dialog.steps if step[0][0] == "C"]
         await talker.say_raw(b"".join(everything))
+    lines: list[bytes] = []
     for kind, text in dialog.steps:
         if kind == "S:":
             matched(await talker.hear(), text)
         elif kind == "S-":
-            matched(await talker.hear_reply(), text)
+            lines = await hear_lines(talker)
+            matched(lines[-1], text)
+        elif kind == "has:":
+            assert text.encode() in [line[4:] for line in lines]
+        elif kind == "lacks:":
+            assert not any(line[4:].startswith(text.encode()) for line in lines)
         elif kind == "starttls":
             await talker.shake_hands(trusting_anybody())
         elif kind == "close":

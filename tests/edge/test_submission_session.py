@@ -207,3 +207,44 @@ def test_a_session_told_to_end_says_so_after_the_login_under_way() -> None:
             assert await visit.answered() == ["235", "421"]
 
     run(scene())
+
+
+CHUNKED = BEGINNING.replace(b"DATA\r\n", b"") + b"BDAT 5\r\none\r\n"
+
+
+@pytest.mark.parametrize("command", [b"RSET\r\n", b"HELO c\r\n"])
+def test_chunks_of_a_message_that_is_given_up_are_let_go(command: bytes) -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor()) as visit:
+            visit.say(CHUNKED)
+            assert visit.server._service.held == 5
+
+            assert visit.say(command) == ["250"]
+            assert visit.server._service.held == 0
+
+    run(scene())
+
+
+def test_chunks_beyond_what_all_sessions_may_hold_are_refused_and_passed_over() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor(), buffer_bytes=8) as visit:
+            visit.say(CHUNKED)
+
+            assert visit.say(b"BDAT 5\r\ntwo\r\n") == ["452"]
+            assert visit.server._service.held == 0
+            assert visit.say(b"BDAT 7 LAST\r\nthree\r\n") == ["503"]
+
+    run(scene())
+
+
+def test_chunks_have_the_time_of_one_content_whatever_comes_between_them() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor(), content_seconds=100, idle_seconds=60) as visit:
+            started_at = asyncio.get_running_loop().time()
+            visit.say(CHUNKED)
+            visit.session._last_moment = started_at + 10  # as if 90 seconds had passed
+            visit.say(b"NOOP\r\n")
+
+            assert visit.session._until == pytest.approx(started_at + 10, abs=1)
+
+    run(scene())

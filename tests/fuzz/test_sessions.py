@@ -29,6 +29,13 @@ LINES = st.sampled_from(
         ),
         *(b"EHLO c\r\n", b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n", b"AUTH PLAIN AGFubgBndWVzcw==\r\n"),
         *(b"AUTH LOGIN\r\n", b"YW5u\r\n", b"c2VjcmV0\r\n", b"AUTH PLAIN\r\n", b"*\r\n", b"=\r\n"),
+        *(
+            b"BDAT 4\r\n",
+            b"BDAT 0\r\n",
+            b"BDAT 70 LAST\r\n",
+            b"BDAT 5 LAST\r\none\r\n",
+            b"BDAT\r\n",
+        ),
     ]
 )
 MESSAGE = st.just(

@@ -8,10 +8,12 @@ from mta.model.outcome import Reply
 from mta.rules.commands import (
     RECIPIENT,
     SENDER,
+    Chunk,
     Command,
     Mail,
     Rcpt,
     address_in,
+    parse_bdat,
     parse_command,
     parse_helo,
     parse_mail,
@@ -206,3 +208,37 @@ def test_what_may_hold_a_password_is_not_remembered() -> None:
 
     assert commands[0] == commands[1] == Command("AUTH", "PLAIN AGFubgBzZWNyZXQ=")
     assert commands[0] is not commands[1]
+
+
+@pytest.mark.parametrize(
+    ("argument", "chunk"),
+    [
+        ("0", Chunk(0, is_last=False)),
+        ("1000", Chunk(1000, is_last=False)),
+        ("007 last", Chunk(7, is_last=True)),
+        ("9" * 20 + "  LAST", Chunk(10**20 - 1, is_last=True)),
+    ],
+)
+def test_bdat_says_how_much_comes_and_whether_that_is_all(argument: str, chunk: Chunk) -> None:
+    assert parse_bdat(argument) == chunk
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "",
+        "LAST",
+        "-1",
+        "+1",
+        "1.5",
+        "0x10",
+        "1 2",
+        "1 LAST LAST",
+        "1LAST",
+        "1\tLAST",
+        "9" * 21,
+        "٣",
+    ],
+)
+def test_bdat_that_is_misspelt_is_refused(argument: str) -> None:
+    assert status(parse_bdat(argument)) == "501 5.5.4"

@@ -15,6 +15,7 @@ from mta.rules.content import (
     NUL,
     TOO_LARGE,
     BareNewlines,
+    ChunkReader,
     ContentReader,
     has_bare_newlines,
 )
@@ -190,3 +191,75 @@ def test_a_large_content_is_in_memory_hardly_more_than_once() -> None:
 
     assert content == piece * 200
     assert peak < 1.3 * len(content)
+
+
+def chunked(
+    chunks: Iterable[bytes],
+    *,
+    size: int = 10_000,
+    line_length: int = 1_000,
+    bare_newlines: BareNewlines = NORMALISE,
+) -> bytes | Reply:
+    """What is stored of a content in these chunks, or the objection to it."""
+    target = ChunkReader(size=size, line_length=line_length, bare_newlines=bare_newlines)
+    parts = [*chunks]
+    for place, chunk in enumerate(parts):
+        target.begin(len(chunk), is_last=place == len(parts) - 1)
+        assert target.feed(chunk + b"QUIT\r\n") == b"QUIT\r\n"
+    assert target.is_whole
+    return target.objection or target.take()
+
+
+IN_CHUNKS = [
+    (b"", b""),
+    (b"hello\r\n", b"hello\r\n"),
+    (b"\r\n.\r\n.\r\nQUIT\r\n", b"\r\n.\r\n.\r\nQUIT\r\n"),
+    (b"..a\r\n.b", b"..a\r\n.b\r\n"),
+    (b"a\nb\rc\n", b"a\r\nb\r\nc\r\n"),
+    (b"a\r\r\n\n", b"a\r\n\r\n\r\n"),
+    (b"a\r", b"a\r\n"),
+    (b"\r", b"\r\n"),
+]
+
+
+@pytest.mark.parametrize(("octets", "stored"), IN_CHUNKS)
+def test_chunks_hold_every_octet_and_whole_lines_come_of_them(octets: bytes, stored: bytes) -> None:
+    for chunks in ways(octets):
+        assert chunked([*chunks, b""]) == stored
+        assert chunked(chunks or [b""]) == stored
+
+
+def test_a_chunk_comes_in_any_pieces() -> None:
+    target = ChunkReader(size=100, line_length=100)
+    target.begin(4, is_last=False)
+
+    assert [target.feed(piece) for piece in (b"o", b"n", b"e")] == [None, None, None]
+    assert target.feed(b"\rBDAT 0 LAST\r\n") == b"BDAT 0 LAST\r\n"
+    assert not target.is_whole
+
+
+@pytest.mark.parametrize(
+    ("octets", "objection"),
+    [
+        (b"a\0", NUL),
+        (b"a\nb\r\n", BARE_NEWLINE),
+        (b"a\r", BARE_NEWLINE),
+        (b"a" * 21, LINE_TOO_LONG),
+        (b"a\r\n" * 14, TOO_LARGE),
+        (b"a\r\n" * 13 + b"b", TOO_LARGE),  # with the end of its last line
+    ],
+)
+def test_chunks_may_not_hold_what_a_content_may_not(octets: bytes, objection: Reply) -> None:
+    for chunks in ways(octets):
+        assert chunked(chunks, size=40, line_length=20, bare_newlines=REFUSE) == objection
+
+
+def test_a_chunk_that_must_be_too_much_is_not_kept() -> None:
+    target = ChunkReader(size=100, line_length=100)
+    target.begin(60, is_last=False)
+    target.feed(b"a\r\n" * 20)
+    assert target.held == 60
+
+    target.begin(41, is_last=False)
+
+    assert (target.objection, target.held) == (TOO_LARGE, 0)

@@ -15,6 +15,7 @@ class Step(Enum):
 
     NEXT = auto()  # read the next command
     CONTENT = auto()  # read the content
+    CHUNK = auto()  # read a chunk of the content, and then answer
     SECURE = auto()  # start TLS
     RESPONSE = auto()  # read what the client answers to a challenge of AUTH
     LOGIN = auto()  # have the login looked at
@@ -22,11 +23,21 @@ class Step(Enum):
     END = auto()  # hang up as agreed
 
 
+class ChunkToRead(NamedTuple):
+    """What comes behind BDAT. With an objection it is read and thrown away, and then refused."""
+
+    octets: int
+    is_first: bool = True
+    is_last: bool = False
+    objection: Reply | None = None
+
+
 class Answer(NamedTuple):
-    """The octets of a reply, and what comes after it."""
+    """The octets of a reply, and what comes after it; `chunk` where that is one."""
 
     line: bytes
     step: Step = Step.NEXT
+    chunk: ChunkToRead | None = None
 
 
 def line_of(reply: Reply) -> bytes:

@@ -23,6 +23,7 @@ from mta.rules.commands import (
     Mail,
     Rcpt,
     address_in,
+    parse_bdat,
     parse_helo,
     parse_mail,
     parse_rcpt,
@@ -31,7 +32,7 @@ from mta.rules.commands import (
 from mta.rules.parameters import BASIC, NOTHING_ASKED
 from mta.rules.sasl import Credentials, Mechanism
 
-from mta.edge.submission.answers import Answer, Step, line_of
+from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
 from mta.edge.submission.login import Login
 from mta.edge.submission.settings import Door, SessionLimits
 
@@ -44,6 +45,9 @@ _RECIPIENT_OK = Answer(b"250 2.1.5 Recipient OK\r\n")
 _GO_ON = Answer(b"354 Send the message, and end it with a dot alone\r\n", Step.CONTENT)
 _SECURE = Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
 _BYE = Answer(b"221 2.0.0 Bye\r\n", Step.END)
+
+_IN_TRANSACTION = Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1)
+_IN_CHUNKS = Reply(503, "Expected BDAT or RSET after BDAT", 5, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ class Terms:
             "8BITMIME",
             "SMTPUTF8",
             "PIPELINING",
+            "CHUNKING",
             *(["STARTTLS"] if self.offers_tls else []),
             *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
             *sorted(self.extensions),
@@ -96,7 +101,7 @@ class Terms:
 
 @dataclass(slots=True)
 class _Transaction:
-    """A message's envelope as it grows between MAIL and DATA."""
+    """A message's envelope as it grows between MAIL and its content."""
 
     sender: Address | None
     client: Client
@@ -105,6 +110,7 @@ class _Transaction:
     recipients: list[Address] = field(default_factory=list)
     requests: list[RecipientRequest] = field(default_factory=list)
     asks_for_some: bool = False  # whether any of these asks for anything
+    has_chunks: bool = False  # whether BDAT has begun to bring its content
     tried: int = 0
 
 
@@ -184,6 +190,11 @@ class Dialogue:
         """Forget the transaction: after its content, and where RSET or EHLO say so."""
         self._transaction = None
 
+    @property
+    def has_chunks(self) -> bool:
+        """Whether a part of a content was taken, and more is to come."""
+        return self._transaction is not None and self._transaction.has_chunks
+
     def _fruitless(self, answer: Answer) -> Answer:
         """Answer a command that is no mistake, but brings no message nearer."""
         self._fruitless_commands += 1
@@ -214,7 +225,7 @@ class Dialogue:
         if not self._helo:
             return self.error(Reply(503, "Expected EHLO or HELO before MAIL", 5, 1))
         if self._transaction is not None:
-            return self.error(Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1))
+            return self.error(_IN_CHUNKS if self.has_chunks else _IN_TRANSACTION)
         if self._terms.needs_login and not self._user:
             return self.error(Reply(530, "Authentication required", 7, 0))
         known = command.meaning
@@ -243,6 +254,8 @@ class Dialogue:
         transaction = self._transaction
         if transaction is None:  # no mistake where MAIL was refused and RCPT pipelined behind it
             return self._refusal(Reply(503, "Expected MAIL before RCPT", 5, 1))
+        if transaction.has_chunks:
+            return self.error(_IN_CHUNKS)
         known = command.meaning
         rcpt = (
             known if isinstance(known, Rcpt) else parse_rcpt(command.argument, self._terms.offered)
@@ -273,11 +286,32 @@ class Dialogue:
     def _on_data(self, command: Command) -> Answer:
         if command.argument:
             return self.error(Reply(501, "Expected DATA alone", 5, 4))
+        transaction = self._transaction_for("DATA")
+        if isinstance(transaction, Reply):
+            return self._refusal(transaction)
+        return self.error(_IN_CHUNKS) if transaction.has_chunks else _GO_ON
+
+    def _on_bdat(self, command: Command) -> Answer:
+        chunk = parse_bdat(command.argument)
+        if isinstance(chunk, Reply):
+            # Nobody knows how much of what follows is content: none of it may be obeyed.
+            return Answer(line_of(chunk), Step.CUT)
+        transaction = self._transaction_for("BDAT")
+        if isinstance(transaction, Reply):
+            refused = ChunkToRead(chunk.octets, objection=transaction)
+            return self._fruitless(Answer(b"", Step.CHUNK, refused))
+        to_read = ChunkToRead(chunk.octets, not transaction.has_chunks, chunk.is_last)
+        transaction.has_chunks = True
+        answer = Answer(b"", Step.CHUNK, to_read)
+        return answer if chunk.octets or chunk.is_last else self._fruitless(answer)
+
+    def _transaction_for(self, verb: str) -> _Transaction | Reply:
+        """The transaction that a content may come for; the reply says why there is none."""
         if self._transaction is None:
-            return self._refusal(Reply(503, "Expected MAIL and RCPT before DATA", 5, 1))
+            return Reply(503, f"Expected MAIL and RCPT before {verb}", 5, 1)
         if not self._transaction.recipients:
-            return self._refusal(Reply(554, "No valid recipients", 5, 1))
-        return _GO_ON
+            return Reply(554, "No valid recipients", 5, 1)
+        return self._transaction
 
     def _on_rset(self, command: Command) -> Answer:
         if command.argument:
@@ -296,7 +330,7 @@ class Dialogue:
 
     def _on_help(self, command: Command) -> Answer:
         del command
-        verbs = "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS AUTH QUIT"
+        verbs = "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT"
         return self._fruitless(Answer(line_of(Reply(214, verbs))))
 
     def _on_quit(self, command: Command) -> Answer:
@@ -311,6 +345,8 @@ class Dialogue:
             return self.error(Reply(503, "TLS is on already", 5, 1))
         if not self._terms.offers_tls:
             return self.error(Reply(502, "TLS is not offered here", 5, 1))
+        if self.has_chunks:
+            return self.error(_IN_CHUNKS)
         return _SECURE
 
     def _on_auth(self, command: Command) -> Answer:
@@ -361,6 +397,7 @@ class Dialogue:
             "MAIL": _on_mail,
             "RCPT": _on_rcpt,
             "DATA": _on_data,
+            "BDAT": _on_bdat,
             "RSET": _on_rset,
             "NOOP": _on_noop,
             "VRFY": _on_vrfy,
@@ -369,6 +406,5 @@ class Dialogue:
             "STARTTLS": _on_starttls,
             "EXPN": _on_other,
             "AUTH": _on_auth,
-            "BDAT": _on_other,
         }
     )

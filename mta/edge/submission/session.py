@@ -13,10 +13,10 @@ from typing import cast
 from mta.model.envelope import Submission
 from mta.model.outcome import Reply
 
-from mta.rules.content import TOO_LARGE, ContentReader
+from mta.rules.content import TOO_LARGE, ChunkReader, ContentReader
 from mta.rules.sasl import MAX_RESPONSE, Credentials
 
-from mta.edge.submission.answers import Answer, Step, line_of
+from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
 from mta.edge.submission.dialogue import Dialogue
 from mta.edge.submission.entrance import Entrance
 from mta.edge.submission.link import (
@@ -32,6 +32,7 @@ from mta.edge.submission.link import (
 
 _log = logging.getLogger(__name__)
 
+_CHUNK_TAKEN = b"250 2.0.0 Chunk taken\r\n"
 _NEXT = Step.NEXT  # a bare name, as those of the phases are
 
 _NO_MEMORY = Reply(452, "Too much content is arriving now", 3, 1)
@@ -133,6 +134,8 @@ class Session(Link):
         answer = self._answer(line)
         if answer.step is _NEXT:
             self._say(answer.line)
+            if self._held:
+                self._await_chunk()
         elif answer.step is Step.CONTENT:
             self._begin_content(answer)
         else:
@@ -140,7 +143,9 @@ class Session(Link):
 
     def _obey(self, answer: Answer, *, has_more: bool) -> None:
         """Say an answer, and do what seldom comes after one."""
-        if answer.step is Step.SECURE:
+        if answer.chunk is not None:
+            self._begin_chunk(answer.chunk)
+        elif answer.step is Step.SECURE:
             self._begin_tls(answer, has_more=has_more)
         elif answer.step is Step.LOGIN:
             self._begin_login()
@@ -181,8 +186,42 @@ class Session(Link):
             bare_newlines=self._service.bare_newlines,
         )
 
+    def _begin_chunk(self, chunk: ChunkToRead) -> None:
+        if chunk.is_first:
+            self._last_moment = self._event_loop.time() + self._limits.content_seconds
+            self._content = ChunkReader(
+                size=self._limits.message_size,
+                line_length=self._limits.line_length,
+                bare_newlines=self._service.bare_newlines,
+            )
+        reader = cast("ChunkReader", self._content)
+        if reader.seen + chunk.octets > self._limits.discarded_size:
+            self._say(line_of(TOO_LARGE))
+            self._hang_up(is_talking=True)
+            return
+        if chunk.objection is not None:
+            reader.refuse(chunk.objection)
+        elif self._service.held >= self._limits.buffer_bytes:
+            reader.refuse(_NO_MEMORY)
+        reader.begin(chunk.octets, is_last=chunk.is_last)
+        self._phase = CONTENT
+        if not chunk.octets:  # there is nothing to wait for
+            self._read_content(b"")
+
+    def _await_chunk(self) -> None:
+        """Between two chunks: keep what came, unless the transaction has been given up."""
+        if not self._dialogue.has_chunks:
+            del self._content
+            self._hold(0)
+            return
+        self._wait_for_content()
+
+    def _wait_for_content(self) -> None:
+        left = self._last_moment - self._event_loop.time()
+        self._wait_until(min(self._limits.idle_seconds, left))
+
     def _read_content(self, data: bytes) -> bytes:
-        """Read on in the content, to its end whatever is objected; give back what comes behind."""
+        """Read on, to the end of the content or chunk whatever is objected; give back the rest."""
         reader = self._content
         rest = reader.feed(data)
         self._hold(reader.held)
@@ -192,13 +231,14 @@ class Session(Link):
         if reader.seen > self._limits.discarded_size:
             self._end(reader.objection or TOO_LARGE)
             return b""
-        self._wait_until(
-            min(self._limits.idle_seconds, self._last_moment - self._event_loop.time())
-        )
+        self._wait_for_content()
         if rest is None:
             return b""
         if reader.objection is not None:
             self._answer_content(reader.objection)
+        elif not reader.is_whole:
+            self._phase = COMMANDS
+            self._say(_CHUNK_TAKEN)
         else:
             self._hand_over(self._dialogue.submission(reader.take()))
         return rest
