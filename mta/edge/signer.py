@@ -5,14 +5,13 @@ slower than `cryptography`; so the key comes as a callable. The plain cases of i
 done at one look; tests hold them against its own, and have it verify every signature.
 """
 
-import asyncio
 import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import dkim
 
@@ -35,6 +34,14 @@ _SIGNABLE = {name.encode("ascii") for name in (*OVERSIGNED, *SIGNED)}
 _NOT_PLAIN = re.compile(rb"[\t\r\n\v\f]|  ")
 
 
+class Draft(NamedTuple):
+    """A message that is to be signed with these keys at `now` (Unix seconds)."""
+
+    content: bytes
+    keys: Sequence[SigningKey]
+    now: int
+
+
 class DkimSigner:
     """Signs with rsa-sha256, relaxed/relaxed, the whole body, as often as a domain has keys."""
 
@@ -43,12 +50,12 @@ class DkimSigner:
         keys: Sequence[SigningKey],
         *,
         clock: Callable[[], float],
-        executor: Executor | None = None,
+        sign: Callable[[Draft], Awaitable[bytes]],
     ) -> None:
-        """`executor` does the work (None: the event loop's own)."""
+        """`sign` has `signatures` done in a thread."""
         self._keys = by_domain(keys)
         self._clock = clock
-        self._executor = executor
+        self._sign = sign
 
     async def signature_fields(self, content: bytes, domain: str) -> bytes:
         """DKIM-Signature fields to stand before `content`, CRLF at each end; b"" without a key.
@@ -59,20 +66,15 @@ class DkimSigner:
         keys = keys_for(domain, self._keys)
         if not keys:
             return b""
-        now = int(self._clock())
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, signatures, content, keys, now)
+        return await self._sign(Draft(content, keys, int(self._clock())))
 
 
-def signatures(content: bytes, keys: Sequence[SigningKey], now: int) -> bytes:
-    """A field for each key, made at `now` (Unix seconds). The same content gives the same fields.
-
-    Raises SigningError.
-    """
-    header, body = _parts(content)
+def signatures(draft: Draft) -> bytes:
+    """A field for each key. The same draft gives the same fields. Raises SigningError."""
+    header, body = _parts(draft.content)
     body_hash = hashlib.sha256(relaxed_body(body)).digest()
     try:
-        return b"".join(_signature(header, body_hash, key, now) for key in keys)
+        return b"".join(_signature(header, body_hash, key, draft.now) for key in draft.keys)
     except ValueError as error:  # from the RSA operation
         raise SigningError(f"the message could not be signed: {error}") from error
 
@@ -105,7 +107,8 @@ def _signature(header: Header, body_hash: bytes, key: SigningKey, now: int) -> b
     names = fields_to_sign(Counter(name.decode("ascii") for name, _ in header))
     unsigned = _unsigned(names, body_hash, key, now)
     gathered = _gathered(header, names)
-    octets = b"".join((*gathered, b"dkim-signature:", _relaxed(unsigned).rstrip()))
+    relaxed = unsigned.replace(b"\r\n\t", b" ").strip()  # our own folds are all alike
+    octets = b"".join((*gathered, b"dkim-signature:", relaxed))
     signature = base64.b64encode(key.sign(octets))
     return b"DKIM-Signature:" + unsigned + _folded(signature) + b"\r\n"
 

@@ -10,7 +10,7 @@ import yaml
 from mta.rules.signing import SigningKey
 
 from mta.edge.rsa import load_key
-from mta.edge.signer import signatures
+from mta.edge.signer import Draft, signatures
 
 from mta.cli import main
 
@@ -36,7 +36,8 @@ def test_new_makes_a_key_that_signs_and_a_record_that_verifies(
     made = json.loads(capsys.readouterr().out)
     key = load_key(Path(made["key"]))
     content = b"From: ann@example.com\r\n\r\nHello\r\n"
-    signed = signatures(content, (SigningKey("example.com", "s1", key.sign),), 0) + content
+    keys = (SigningKey("example.com", "s1", key.sign),)
+    signed = signatures(Draft(content, keys, 0)) + content
     assert status == 0
     assert made["name"] == "s1._domainkey.example.com"
     assert "".join(made["strings"]) == made["value"]

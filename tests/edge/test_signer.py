@@ -1,6 +1,5 @@
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dkim
@@ -16,7 +15,7 @@ from mta.rules.signing import OVERSIGNED, SigningKey
 from mta.flow.ports import Signer
 
 from mta.edge.rsa import RsaKey, load_key
-from mta.edge.signer import DkimSigner, signatures
+from mta.edge.signer import DkimSigner, Draft, signatures
 
 KEYS = Path(__file__).parent.parent.parent / "keys.example"
 COM = load_key(KEYS / "example.com.s1.pem")
@@ -54,7 +53,11 @@ def verifies(content: bytes, place: int = 0) -> bool:
 
 
 def signed(content: bytes, keys: tuple[SigningKey, ...] = ONE_KEY) -> bytes:
-    return signatures(content, keys, NOW) + content
+    return signatures(Draft(content, keys, NOW)) + content
+
+
+async def at_once(draft: Draft) -> bytes:
+    return signatures(draft)
 
 
 def ask(signer: Signer, content: bytes, domain: str) -> bytes:
@@ -62,16 +65,15 @@ def ask(signer: Signer, content: bytes, domain: str) -> bytes:
 
 
 def test_a_signature_passes_an_independent_verification() -> None:
-    with ThreadPoolExecutor(1) as executor:
-        signer = DkimSigner(ONE_KEY, clock=lambda: NOW, executor=executor)
+    signer = DkimSigner(ONE_KEY, clock=lambda: NOW, sign=at_once)
 
-        field = ask(signer, MESSAGE, "example.com")
+    field = ask(signer, MESSAGE, "example.com")
 
     assert verifies(field + MESSAGE)
 
 
 def test_a_domain_without_a_key_gets_no_signature() -> None:
-    signer = DkimSigner(ONE_KEY, clock=lambda: NOW)
+    signer = DkimSigner(ONE_KEY, clock=lambda: NOW, sign=at_once)
 
     assert ask(signer, MESSAGE, "other.test") == b""
 
@@ -85,11 +87,11 @@ def test_each_key_of_a_domain_makes_a_field() -> None:
 
 
 def test_the_same_message_at_the_same_time_has_the_same_signature() -> None:
-    assert signatures(MESSAGE, ONE_KEY, NOW) == signatures(MESSAGE, ONE_KEY, NOW)
+    assert signatures(Draft(MESSAGE, ONE_KEY, NOW)) == signatures(Draft(MESSAGE, ONE_KEY, NOW))
 
 
 def test_a_signature_says_how_it_was_made_and_limits_no_length() -> None:
-    field = signatures(MESSAGE, ONE_KEY, NOW)
+    field = signatures(Draft(MESSAGE, ONE_KEY, NOW))
 
     tags = dkim.util.parse_tag_value(field.partition(b":")[2])
     assert tags[b"a"] == b"rsa-sha256"
@@ -100,7 +102,7 @@ def test_a_signature_says_how_it_was_made_and_limits_no_length() -> None:
 
 
 def test_no_line_of_a_signature_is_longer_than_78_columns() -> None:
-    field = signatures(MESSAGE, ONE_KEY, NOW)
+    field = signatures(Draft(MESSAGE, ONE_KEY, NOW))
 
     assert max(len(line) for line in field.split(b"\r\n")) <= 78
     assert field.endswith(b"\r\n")
@@ -166,7 +168,7 @@ def test_every_shape_of_a_message_is_signed_so_that_it_verifies(content: bytes) 
     ],
 )
 def test_what_is_hardly_a_message_is_signed_all_the_same(content: bytes) -> None:
-    assert signatures(content, ONE_KEY, NOW).startswith(b"DKIM-Signature:")
+    assert signatures(Draft(content, ONE_KEY, NOW)).startswith(b"DKIM-Signature:")
 
 
 LINES = st.sampled_from(
@@ -177,7 +179,7 @@ LINES = st.sampled_from(
 @settings(max_examples=30, deadline=None)
 @given(st.lists(LINES, max_size=8).map(b"\r\n".join))
 def test_no_shape_of_a_message_makes_an_exception(content: bytes) -> None:
-    assert signatures(content, ONE_KEY, NOW).startswith(b"DKIM-Signature:")
+    assert signatures(Draft(content, ONE_KEY, NOW)).startswith(b"DKIM-Signature:")
 
 
 @settings(max_examples=30, deadline=None)
@@ -196,7 +198,7 @@ def test_a_key_that_cannot_sign_is_a_signing_error() -> None:
         raise ValueError("no")
 
     with pytest.raises(SigningError, match="could not be signed"):
-        signatures(MESSAGE, (SigningKey("example.com", "s1", broken),), NOW)
+        signatures(Draft(MESSAGE, (SigningKey("example.com", "s1", broken),), NOW))
 
 
 def test_the_signature_is_the_one_that_dkimpy_would_compute() -> None:
@@ -235,7 +237,7 @@ def test_what_is_signed_is_what_dkimpy_would_verify(fields: list[tuple[bytes, by
         signed.append(octets)
         return b"signature"
 
-    field = signatures(content, [SigningKey("example.com", "s1", note)], NOW)
+    field = signatures(Draft(content, [SigningKey("example.com", "s1", note)], NOW))
 
     unsigned = field.partition(b":")[2].removesuffix(b"\r\n")
     names = dkim.util.parse_tag_value(unsigned)[b"h"].replace(b"\r\n\t", b"").split(b":")

@@ -9,7 +9,7 @@ from mta.rules.dkimrecord import DkimRecord
 from mta.rules.signing import SigningKey
 
 from mta.edge.rsa import load_key
-from mta.edge.signer import signatures
+from mta.edge.signer import Draft, signatures
 
 HERE = Path(__file__).parent
 KEY = load_key(HERE.parent.parent / "keys.example" / "example.com.s1.pem")
@@ -38,7 +38,7 @@ def verdict(content: bytes) -> str:
 
 
 def signed(content: bytes) -> bytes:
-    return signatures(content, (SigningKey("example.com", "s1", KEY.sign),), NOW) + content
+    return signatures(Draft(content, (SigningKey("example.com", "s1", KEY.sign),), NOW)) + content
 
 
 AUTHOR = b"From: ann@example.com\r\n"

@@ -71,6 +71,32 @@ async def test_a_caller_that_gives_up_costs_the_others_nothing() -> None:
 
 
 @story
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    threads = Threads(1)
+    gate = threading.Event()
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        gate.wait(10)
+        done.append(number)
+        return number
+
+    together = threads.together(work)
+    first = asyncio.create_task(together(1))
+    await asyncio.sleep(0)  # it is called for,
+    await asyncio.sleep(0)  # and begun
+    second, third = (asyncio.create_task(together(number)) for number in (2, 3))
+    await asyncio.sleep(0)
+
+    second.cancel()
+    gate.set()
+
+    assert (await first, await third) == (1, 3)
+    assert done == [1, 3]
+    threads.end()
+
+
+@story
 async def test_nobody_waits_for_threads_that_have_ended() -> None:
     threads = Threads()
     threads.end()

@@ -1,6 +1,10 @@
-"""Threads for what blocks and is no business of the journal's own."""
+"""Threads for what blocks and is no business of the journal's own.
+
+Signatures go through threads of their own in the same way (`fittings`).
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar, cast
@@ -10,14 +14,17 @@ from mta.edge.spool.disk import trouble_of
 A = TypeVar("A")
 T = TypeVar("T")
 
+_COUNT = 4
 _FEW = 8  # that share a thread, so that a slow disk can still seek for several
 
 
 class Threads:
     """A few, so that who reads a message need not wait for those that move."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(4, "spool-files")
+    def __init__(self, count: int = _COUNT, name: str = "spool-files") -> None:
+        self.count = count
+        self.name = name
+        self._pool = ThreadPoolExecutor(count, name)
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """Do in a thread what blocks."""
@@ -42,13 +49,16 @@ class Threads:
 class Together(Generic[A, T]):
     """Does in one thread what is called for in one round of the event loop, a few at a time.
 
-    To hand something to a thread and hear of it costs twice what reading a small message does.
+    To hand something to a thread and hear of it costs twice what reading a small message does,
+    and a third of what signing one does. What comes while all threads are busy waits here, and
+    goes together too.
     """
 
     def __init__(self, threads: Threads, work: Callable[[A], T]) -> None:
         self._threads = threads
         self._work = work
-        self._called: list[tuple[A, asyncio.Future[T]]] = []
+        self._idle = threads.count
+        self._called: deque[tuple[A, asyncio.Future[T]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, argument: A) -> T:
@@ -61,11 +71,26 @@ class Together(Generic[A, T]):
         return await answer
 
     def _begin(self) -> None:
-        called, self._called = self._called, []
-        for start in range(0, len(called), _FEW):
-            task = asyncio.create_task(self._do(called[start : start + _FEW]), name="spool files")
+        """Begin what waits, as far as there are threads for it."""
+        while self._idle and (called := self._next()):
+            self._idle -= 1
+            task = asyncio.create_task(self._do(called), name=self._threads.name)
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
+
+    def _next(self) -> list[tuple[A, asyncio.Future[T]]]:
+        """A few of those that wait; not those who were cancelled meanwhile."""
+        called: list[tuple[A, asyncio.Future[T]]] = []
+        while self._called and len(called) < _FEW:
+            argument, answer = self._called.popleft()
+            if not answer.done():
+                called.append((argument, answer))
+        return called
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._idle += 1
+        self._begin()
 
     async def _do(self, called: Sequence[tuple[A, asyncio.Future[T]]]) -> None:
         arguments = [argument for argument, _ in called]
