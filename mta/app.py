@@ -12,10 +12,12 @@ from mta.flow.courier import Courier
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
 from mta.flow.ports import EventLog, SlotKeeper
+from mta.flow.quotas import Quotas
 from mta.flow.settlement import Settlement
 from mta.flow.slots import Slots
 
 from mta.edge.idn import to_ascii
+from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import SubmissionServer
 
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 TROUBLE_INTERVAL = 10.0  # seconds between complaints about the spool
 SWEEP_INTERVAL = 3600.0  # seconds between looks for kept copies that are too old
+COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ids = random.Random()  # noqa: S311 - an id is unique, and no secret
@@ -55,12 +58,15 @@ class Server:
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
         self._own_slots = Slots(fittings.room)
+        self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
         self._spool = spool
+        self._counts_path = settings.spool / "quotas.json"
         self._intake = Intake(
             house=fittings.house,
             spool=spool,
             signer=fittings.signer,
             events=events,
+            quotas=self._quotas,
             clock=time.time,
             new_id=new_id,
             on_stored=lambda envelope: self._dispatcher.enqueue(envelope),
@@ -101,6 +107,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen, and take up what is queued. Raises ListenError."""
+        self._restore_counts()
         await self._door.start()
         await self._dispatcher.resume(list(self._spool.envelopes()))
 
@@ -109,9 +116,12 @@ class Server:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._dispatcher.run(), name="dispatcher")
             upkeep = tasks.create_task(self._keep_up(), name="upkeep")
+            counts = tasks.create_task(self._keep_counts(), name="counts")
             await stop.wait()
             await self._stop()
             upkeep.cancel()
+            counts.cancel()
+        await self._write_counts()
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force, whole or not at all. Raises what `fittings_for` raises.
@@ -121,6 +131,7 @@ class Server:
         self._fittings = fittings = fittings_for(settings)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._settlement.terms = fittings.terms
+        self._quotas.replace_terms(fittings.quotas)
         self._dispatcher.room = self._own_slots.room = fittings.room
         self._dispatcher.reroute()
         if fittings.tls is not None:
@@ -148,6 +159,26 @@ class Server:
             except SpoolError as error:
                 log.error("the spool is in trouble, and is tried again: %s", error)
                 await asyncio.sleep(TROUBLE_INTERVAL)
+
+    def _restore_counts(self) -> None:
+        try:
+            self._quotas.restore(read_accounts(self._counts_path))
+        except (OSError, ValueError) as error:
+            log.warning("what was counted for quotas is lost: %s", error)
+
+    async def _keep_counts(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTS_INTERVAL)
+            await self._write_counts()
+
+    async def _write_counts(self) -> None:
+        accounts = self._quotas.changed_accounts()
+        if accounts is None:
+            return
+        try:
+            await asyncio.to_thread(write_accounts, self._counts_path, accounts)
+        except OSError as error:
+            log.warning("what was counted for quotas is not kept: %s", error)
 
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(

@@ -15,6 +15,7 @@ from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
 from mta.model.listener import Listener, TlsStart
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
+from mta.model.user import Allowance
 
 from mta.rules.retry import RetryPlan
 from mta.rules.signing import SigningKey
@@ -23,6 +24,7 @@ from mta.rules.tls import demand_for
 from mta.flow.courier import Way
 from mta.flow.intake import House
 from mta.flow.ports import Lookup, Signer
+from mta.flow.quotas import QuotaTerms
 from mta.flow.settlement import Terms
 from mta.flow.slots import Room
 
@@ -37,7 +39,7 @@ from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, server_context
 
 from mta.config import Settings
-from mta.config.settings import Delivery, Limits, Smarthost
+from mta.config.settings import Delivery, Limits, Quota, Quotas, Smarthost
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class Fittings:
     terms: Terms
     room: Room
     limits: SessionLimits
+    quotas: QuotaTerms
     tls: ssl.SSLContext | None
 
 
@@ -107,6 +110,7 @@ def fittings_for(settings: Settings) -> Fittings:
             delivery.linger,
         ),
         limits=_limits(settings.limits),
+        quotas=_quotas(settings.quotas),
         tls=_tls(settings),
     )
 
@@ -221,6 +225,19 @@ def _limits(given: Limits) -> SessionLimits:
         buffer_bytes=given.buffer,
         idle_seconds=given.idle,
     )
+
+
+def _quotas(given: Quotas) -> QuotaTerms:
+    return QuotaTerms(
+        _allowance(given.client_per_hour),
+        _allowance(given.client_per_day),
+        _allowance(given.total_per_hour),
+        _allowance(given.total_per_day),
+    )
+
+
+def _allowance(quota: Quota) -> Allowance:
+    return Allowance(quota.messages, quota.recipients, quota.size, quota.connections)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

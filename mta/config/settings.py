@@ -187,6 +187,24 @@ class Limits(Section):
     inodes_high: Annotated[Whole, Field(ge=0)] = 2000
 
 
+class Quota(Section):
+    """How much is taken within some time; None: no limit."""
+
+    messages: Count | None = None
+    recipients: Count | None = None
+    size: Size | None = None
+    connections: Count | None = None
+
+
+class Quotas(Section):
+    """How much is taken from each client's address, and from all clients together."""
+
+    client_per_hour: Quota = Quota()
+    client_per_day: Quota = Quota()
+    total_per_hour: Quota = Quota()
+    total_per_day: Quota = Quota()
+
+
 class Keep(Section):
     """How long copies of what is settled are kept."""
 
@@ -284,6 +302,7 @@ class Settings(Section):
     senders: tuple[Domain, ...] = ()
     bare_newlines: BareNewlines = BareNewlines.NORMALISE
     limits: Limits = Limits()
+    quotas: Quotas = Quotas()
     keep: Keep = Keep()
     delivery: Delivery = Delivery()
     dns: Dns = Dns()

@@ -12,9 +12,11 @@ from mta.model.trouble import SigningError, SpoolError
 
 from mta.rules.admission import objection_to_sender
 from mta.rules.headers import Header, Passage, completed, objection_to_header, read_header
+from mta.rules.quota import Load
 from mta.rules.signing import author_domain
 
 from mta.flow.ports import Clock, EventLog, Signer, Spool
+from mta.flow.quotas import Quotas
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Intake:
         spool: Spool,
         signer: Signer,
         events: EventLog,
+        quotas: Quotas,
         clock: Clock,
         new_id: Callable[[], MessageId],
         on_stored: Callable[[Envelope], None],
@@ -47,6 +50,7 @@ class Intake:
         self.signer = signer
         self._spool = spool
         self._events = events
+        self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
         self._on_stored = on_stored
@@ -59,14 +63,28 @@ class Intake:
         full = self._spool.objection(size)
         if full is not None:
             return self._refused(Reply(452, full, 3, 1), sender, client)
-        objection = objection_to_sender(sender, self.house.senders)
+        objection = objection_to_sender(sender, self.house.senders) or self._surplus(
+            Load(messages=1, octets=size), client
+        )
         return objection and self._refused(objection, sender, client)
 
     def objection_to_recipient(
-        self, sender: Address | None, recipient: Address, client: Client
+        self, sender: Address | None, recipient: Address, count: int, client: Client
     ) -> Reply | None:
-        """The refusal to RCPT: none, because who may connect and send may send anywhere."""
-        return None
+        """The refusal to RCPT; who may connect and send may send anywhere.
+
+        With this recipient the message has `count`.
+        """
+        objection = self._surplus(Load(recipients=count), client)
+        return objection and self._refused(objection, sender, client)
+
+    def objection_to_client(self, address: str) -> Reply | None:
+        """The refusal to a connection, which is counted where it is not refused."""
+        load = Load(connections=1)
+        objection = self._quotas.objection(load, address)
+        if objection is None:
+            self._quotas.charge(load, address)
+        return objection
 
     async def accept(self, submission: Submission) -> Reply:
         """Take a message from a door; the reply is the one to its final dot.
@@ -74,12 +92,12 @@ class Intake:
         The message is ours from the moment that `Spool.add` returns (RFC 5321 §4.2.5); only
         then is the reply a 250.
         """
-        header = read_header(submission.content)
-        objection = objection_to_header(header)
+        client, header = submission.client, read_header(submission.content)
+        objection = objection_to_header(header) or self._overdraft(submission)
         if objection is not None:
-            return self._refused(objection, submission.sender, submission.client)
+            return self._refused(objection, submission.sender, client)
         id = self._new_id()
-        passage = Passage(id, self.house.hostname, submission.client, self._clock())
+        passage = Passage(id, self.house.hostname, client, self._clock())
         content = completed(header, passage, submission.recipients)
         try:
             await self._store(id, submission, header, content)
@@ -88,7 +106,7 @@ class Intake:
             return self._refused(
                 Reply(452, "Cannot store the message now, try again later", 3, 1),
                 submission.sender,
-                submission.client,
+                client,
             )
         return Reply(250, f"Queued as {id}")
 
@@ -126,6 +144,20 @@ class Intake:
         except SigningError as error:
             return b"", str(error)
         return signature, f"no key for {domain}"
+
+    def _surplus(self, load: Load, client: Client) -> Reply | None:
+        """Why so much more is not taken from a client now."""
+        return self._quotas.objection(load, client.address)
+
+    def _overdraft(self, submission: Submission) -> Reply | None:
+        """Why a whole message is not taken now; it is counted where it is."""
+        client = submission.client
+        load = Load(0, 1, len(submission.recipients), len(submission.content))
+        objection = self._surplus(load, client)
+        if objection is None:
+            # Before it is stored: what waits for the disk together must not pass together.
+            self._quotas.charge(load, client.address)
+        return objection
 
     def _refused(self, reply: Reply, sender: Address | None, client: Client) -> Reply:
         self._events.emit(

@@ -12,6 +12,7 @@ class Allowance:
     messages: int | None = None
     recipients: int | None = None
     octets: int | None = None
+    connections: int | None = None
 
 
 NO_LIMIT = Allowance()

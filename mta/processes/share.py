@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mta.config import Settings
 from mta.config.quantities import Endpoint
-from mta.config.settings import Listen, Tls
+from mta.config.settings import Listen, Quota, Quotas, Tls
 
 MEASURED_CORES = 2  # up to here one process was the fastest: clients and peers need cores too
 
@@ -44,6 +44,7 @@ class Share:
                     _at_port(listen, port)
                     for listen, port in zip(settings.listen, self.ports, strict=True)
                 ),
+                "quotas": self._quotas_of(settings.quotas),
                 "limits": limits.model_copy(
                     update={
                         "connections": self._part(limits.connections),
@@ -53,6 +54,14 @@ class Share:
                 ),
             }
         )
+
+    def _quotas_of(self, quotas: Quotas) -> Quotas:
+        """Its part of each: the kernel deals connections out evenly."""
+        parts = {
+            name: Quota(**{kind: limit and self._part(limit) for kind, limit in quota})
+            for name, quota in quotas
+        }
+        return Quotas(**parts)
 
     def _part(self, whole: int) -> int:
         return -(-whole // self.count)

@@ -44,6 +44,9 @@ class FakeDoor:
     def __init__(self, *, is_shut: bool = False) -> None:
         self.submissions: list[Submission] = []
         self.sizes: list[int] = []
+        self.counts: list[int] = []  # of recipients, as RCPT was asked about
+        self.clients = 0
+        self.objection: Reply | None = None  # to every client
         self.knocked = asyncio.Event()
         self._opened = asyncio.Event()
         if not is_shut:
@@ -51,6 +54,11 @@ class FakeDoor:
 
     def open(self) -> None:
         self._opened.set()
+
+    def objection_to_client(self, address: str) -> Reply | None:
+        del address
+        self.clients += 1
+        return self.objection
 
     def objection_to_sender(
         self, sender: Address | None, size: int, client: Client
@@ -62,8 +70,9 @@ class FakeDoor:
         return Reply(550, "Not yours", 7, 1) if is_refused else None
 
     def objection_to_recipient(
-        self, sender: Address | None, recipient: Address, client: Client
+        self, sender: Address | None, recipient: Address, count: int, client: Client
     ) -> Reply | None:
+        self.counts.append(count)
         return Reply(550, "Nobody there", 1, 1) if recipient.local == "nobody" else None
 
     async def accept(self, submission: Submission) -> Reply:

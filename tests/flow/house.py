@@ -29,6 +29,7 @@ from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
 from mta.flow.ports import Connector, EventLog, Lookup, Session, Signer
+from mta.flow.quotas import Quotas, QuotaTerms
 from mta.flow.settlement import Settlement, Terms
 from mta.flow.slots import Room, Slots
 
@@ -195,6 +196,7 @@ class House:
         signer: FakeSigner | None = None,
         senders: tuple[str, ...] = (),
         spool: MemorySpool | None = None,
+        quotas: QuotaTerms | None = None,
     ) -> None:
         self.now = START
         self.has_smarthost = True
@@ -210,6 +212,7 @@ class House:
             spool=self.spool,
             signer=signer or FakeSigner("sender.test", "mta.test"),
             events=self.events,
+            quotas=Quotas(terms=quotas or QuotaTerms(), clock=self.clock),
             clock=self.clock,
             new_id=lambda: MessageId(f"m{next(numbers)}"),
             on_stored=lambda envelope: self.dispatcher.enqueue(envelope),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mta.config import Settings
+from mta.config.settings import Quota
 from mta.processes.share import Share, number_of, process_count, spool_of, spools_in
 
 
@@ -15,6 +16,7 @@ def settings() -> Settings:
             "spool": "/spool",
             "listen": [{"address": "127.0.0.1:0"}, {"address": "[::1]:587"}],
             "limits": {"connections": 1000, "queue": 10, "buffer": "30MiB"},
+            "quotas": {"client_per_hour": {"messages": 100}},
         }
     )
 
@@ -28,6 +30,7 @@ def test_it_has_its_own_spool_the_common_ports_and_its_part_of_the_limits() -> N
     assert [str(listen.address) for listen in mine.listen] == ["127.0.0.1:40000", "[::1]:587"]
     assert mine.limits.connections == 334
     assert mine.limits.queue == 4
+    assert mine.quotas.client_per_hour == Quota(messages=34)
     assert mine.limits.buffer == mine.limits.message_size  # one message fits everywhere
     assert mine.tls.certificate == Path("/spool/tls/self-signed.cert.pem")
     assert mine.delivery == settings().delivery

@@ -269,7 +269,7 @@ class Dialogue:
         if len(transaction.recipients) >= self._limits.recipients:
             return self._surplus(Reply(452, "Too many recipients", 5, 3), transaction)
         objection = self._door.objection_to_recipient(
-            transaction.sender, recipient, transaction.client
+            transaction.sender, recipient, len(transaction.recipients) + 1, transaction.client
         )
         if objection is not None:
             return self._surplus(objection, transaction)

@@ -207,7 +207,9 @@ class SubmissionServer:
 
     def _admit(self, entrance: Entrance, session: Session, client: str) -> Reply | None:
         """Take a session in, or say why not."""
-        refusal = self._objection(entrance, client)
+        refusal = self._objection(entrance, client) or self._service.door.objection_to_client(
+            client
+        )
         if refusal is None:
             self._sessions.add(session)
             self._enter(client)

@@ -12,15 +12,18 @@ from mta.model.user import LoginRefused, User
 class Door(Protocol):
     """Who judges and takes the messages."""
 
+    def objection_to_client(self, address: str) -> Reply | None:
+        """The refusal to a connection from this IP address."""
+
     def objection_to_sender(
         self, sender: Address | None, size: int, client: Client
     ) -> Reply | None:
         """The refusal to MAIL; `size` is the announced one in octets, 0 if none was."""
 
     def objection_to_recipient(
-        self, sender: Address | None, recipient: Address, client: Client
+        self, sender: Address | None, recipient: Address, count: int, client: Client
     ) -> Reply | None:
-        """The refusal to RCPT."""
+        """The refusal to RCPT; with this recipient the message has `count`."""
 
     async def accept(self, submission: Submission) -> Reply:
         """Take a message; the reply is the one to its final dot. Never cancelled by us."""
