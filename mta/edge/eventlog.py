@@ -28,6 +28,10 @@ GATHER = (
 )
 
 
+# Fields of an event that are shown as they are, in this order.
+_PLAIN = ("id", "sender", "recipient", "recipients", "size", "client", "user", "road", "stage")
+
+
 class Format(StrEnum):
     """How events are written."""
 
@@ -127,7 +131,7 @@ def as_json(event: Event) -> str:
 def as_mapping(event: Event) -> dict[str, object]:
     """One event as plain values. `at` is ISO 8601 in UTC, `next_at` too; `seconds` is a number."""
     shown: dict[str, object] = {"event": str(event.kind), "at": _iso(event.at)}
-    for name in ("id", "sender", "recipient", "recipients", "size", "client", "road", "stage"):
+    for name in _PLAIN:
         value = getattr(event, name)
         if value is not None:
             shown[name] = value if isinstance(value, int) else str(value)
@@ -167,6 +171,8 @@ def _details(event: Event) -> Iterator[str]:
         yield f" from <{event.sender}> at {event.client}"
     if event.kind is Kind.ACCEPTED:
         yield f" to {event.recipients}, {event.size} bytes"
+    if event.kind in (Kind.LOGIN_FAILED, Kind.LOCKED):
+        yield f" {event.user or 'somebody'} at {event.client}"
     if event.recipient is not None:
         yield f" {event.recipient}"
     if event.host is not None:

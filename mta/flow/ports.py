@@ -175,3 +175,10 @@ class Logins(Protocol):
 
     def user(self, name: str) -> User | None:
         """The user as the users' file has him now; None: nobody of this name may send any more."""
+
+
+class PasswordVerifier(Protocol):
+    """Compares passwords with their hashes, one at a time, and off the event loop."""
+
+    async def matches(self, hash: str, password: str) -> bool:
+        """Whether this is the password of an argon2id hash; takes tens of milliseconds."""

@@ -1,4 +1,4 @@
-"""What happened to a message, for operators: one schema for every event."""
+"""What happened to a message, or at a login, for operators: one schema for every event."""
 
 from enum import StrEnum
 
@@ -10,8 +10,10 @@ from mta.model.value import value
 
 
 class Kind(StrEnum):
-    """The things that can happen to a message, in the order of its life."""
+    """The things that can happen to a message, in the order of its life, and those before it."""
 
+    LOGIN_FAILED = "login-failed"  # `user` only where he exists; `text` says why
+    LOCKED = "locked"  # after many failures no login is looked at; `text` says whose
     REFUSED = "refused"  # at the door; `text` says why
     ACCEPTED = "accepted"  # on disk, ours to deliver
     UNSIGNED = "unsigned"  # accepted without a DKIM signature; `text` says why
@@ -39,6 +41,7 @@ class Event:
     recipients: int | None = None
     size: int | None = None
     client: str | None = None
+    user: str | None = None
     road: Road | None = None
     stage: Stage | None = None
     host: Host | None = None

@@ -1,6 +1,8 @@
 """Who may log in, what they may send, and why a login is refused."""
 
+from dataclasses import field
 from enum import StrEnum
+from hashlib import sha256
 
 from mta.model.value import value
 
@@ -30,6 +32,24 @@ class User:
     senders: frozenset[str] = frozenset()
     per_hour: Allowance = NO_LIMIT
     per_day: Allowance = NO_LIMIT
+
+
+@value
+class Account:
+    """A user and what proves that somebody is him.
+
+    `password` is an argon2id hash in PHC form, "" where the user has none; `tokens` are the
+    digests of his tokens for the HTTP API.
+    """
+
+    user: User
+    password: str = field(default="", repr=False)
+    tokens: frozenset[str] = frozenset()
+
+
+def token_digest(token: str) -> str:
+    """What is kept of a token. It has 256 bits of chance: no salt or slow hash is called for."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Refusal(StrEnum):

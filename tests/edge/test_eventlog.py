@@ -32,6 +32,7 @@ FULL = Event(
     recipients=2,
     size=1_000,
     client="192.0.2.7",
+    user="ann",
     road=Road.DIRECT,
     stage=Stage.RECIPIENT,
     host=Host("mx.there.test", "192.0.2.1", 25),
@@ -82,6 +83,7 @@ def test_an_event_has_every_field_that_applies() -> None:
         "recipients": 2,
         "size": 1_000,
         "client": "192.0.2.7",
+        "user": "ann",
         "road": "direct",
         "stage": "recipient",
         "host": "mx.there.test",
@@ -164,6 +166,16 @@ def event(kind: Kind) -> Event:
         (
             replace(event(Kind.REFUSED), id=None, sender="", client="::1"),
             "refused   - from <> at ::1",
+        ),
+        (
+            replace(
+                event(Kind.LOGIN_FAILED), id=None, client="::1", user="ann", text="wrong password"
+            ),
+            "login-failed - ann at ::1: wrong password",
+        ),
+        (
+            replace(event(Kind.LOCKED), id=None, client="192.0.2.7", text="192.0.2.7, for 15 min"),
+            "locked    - somebody at 192.0.2.7: 192.0.2.7, for 15 min",
         ),
         (event(Kind.SETTLED), "settled   m1"),
     ],
