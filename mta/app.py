@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from types import MappingProxyType
 
 from mta.model.envelope import Destination, MessageId
 from mta.model.trouble import SpoolError
@@ -19,7 +20,7 @@ from mta.flow.slots import Slots
 from mta.edge.idn import to_ascii
 from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
-from mta.edge.submission import SubmissionServer
+from mta.edge.submission import Given, SubmissionServer
 
 from mta.config import Settings
 from mta.fittings import fittings_for, listeners_of
@@ -50,10 +51,12 @@ class Server:
         spool: FileSpool,
         events: EventLog,
         slots: SlotKeeper | None = None,
+        given: Given = MappingProxyType({}),
     ) -> None:
         """Wire everything; nothing runs yet. Raises what `fittings_for` raises.
 
         `slots` is whoever grants connections to several processes; None: this is the only one.
+        `given` are listeners' sockets that are open already.
         """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
@@ -98,12 +101,13 @@ class Server:
             bare_newlines=settings.bare_newlines,
             tls=fittings.tls,
             shares_ports=slots is not None,
+            given=given,
         )
 
     @property
-    def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where it listens."""
-        return self._door.addresses
+    def places(self) -> tuple[str, ...]:
+        """Where it listens, as people write it."""
+        return self._door.places
 
     async def start(self) -> None:
         """Listen, and take up what is queued. Raises ListenError."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
-from mta.model.listener import Listener, TlsStart
+from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
 
@@ -39,7 +39,7 @@ from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, server_context
 
 from mta.config import Settings
-from mta.config.settings import Delivery, Limits, Quota, Quotas, Smarthost
+from mta.config.settings import Delivery, Limits, Listen, Quota, Quotas, Smarthost
 
 log = logging.getLogger(__name__)
 
@@ -202,14 +202,20 @@ def listeners_of(settings: Settings) -> Sequence[Listener]:
     """Where to listen, and for whom."""
     return [
         Listener(
-            listen.address.host,
-            listen.address.port,
-            listen.tls,
-            listen.auth,
-            listen.networks,
+            _place(listen),
+            tls=listen.tls,
+            auth=listen.auth,
+            networks=listen.networks,
+            proxies=listen.proxy,
         )
         for listen in settings.listen
     ]
+
+
+def _place(listen: Listen) -> Place:
+    if isinstance(listen.address, UnixSocket):
+        return UnixSocket(listen.address.path, listen.mode, listen.group)
+    return listen.address
 
 
 def _limits(given: Limits) -> SessionLimits:

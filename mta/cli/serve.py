@@ -5,14 +5,18 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
 
+from mta.model.listener import Endpoint, Handed, Listener
+
+from mta.edge.descriptors import raise_limit
 from mta.edge.eventlog import Format, StreamEventLog
-from mta.edge.submission import reserve
-from mta.edge.systemd import Notifier
+from mta.edge.submission import Given, place_of, reserve
+from mta.edge.systemd import Notifier, handed_sockets
 
 from mta.app import Server
 from mta.cli.check import file_problems
@@ -41,6 +45,8 @@ else:
 # Seconds in which a second signal is the first one: make, timeout and shells send it to a process
 # and to its whole group.
 SAME_SIGNAL = 0.5
+
+OTHER_DESCRIPTORS = 64  # files of the spool, names being looked up, what Python has
 
 # What a reload leaves as it is.
 FIXED = (
@@ -103,33 +109,68 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
 async def _work(settings: Settings, arguments: argparse.Namespace) -> int:
     """Be what this process is to be: one of several, the first of several, or all there is."""
     count = process_count(settings.processes, len(os.sched_getaffinity(0)))
+    given: Given = {}
     if arguments.share is None:
+        _mind_descriptors(settings, count)
+        given = _handed(settings)
         await prepare_spools(settings, count)
     if arguments.share is None and count > 1:
-        return await _supervise(settings, arguments, count)
+        return await _supervise(settings, arguments, count, given)
     events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))
     try:
         if arguments.share is not None:
             load = partial(load_settings, arguments.config, os.environ)
             return await Worker(settings, arguments.share, load).run(events)
-        return await _serve(settings, arguments, events)
+        return await _serve(settings, arguments, events, given)
     finally:
         events.close()
 
 
-async def _supervise(settings: Settings, arguments: argparse.Namespace, count: int) -> int:
+def _mind_descriptors(settings: Settings, processes: int) -> None:
+    """Take as many descriptors as there are, and warn where these are too few."""
+    allowed = raise_limit()
+    wanted = settings.limits.connections // processes + settings.delivery.concurrency
+    if allowed < wanted + OTHER_DESCRIPTORS:
+        log.warning(
+            "limits.connections and delivery.concurrency: %d connections want %d descriptors, and "
+            "a process may have %d; raise LimitNOFILE= of the unit, or ulimit -n",
+            wanted,
+            wanted + OTHER_DESCRIPTORS,
+            allowed,
+        )
+
+
+def _handed(settings: Settings) -> dict[str, list[socket.socket]]:
+    """The sockets that systemd opened for us, by the listener's address that names them."""
+    given = {str(Handed(name)): sockets for name, sockets in handed_sockets().items()}
+    for place in sorted(given.keys() - {str(listen.address) for listen in settings.listen}):
+        log.warning(
+            "%s: a socket from systemd that no listener takes: nobody is served there", place
+        )
+    return given
+
+
+async def _supervise(
+    settings: Settings, arguments: argparse.Namespace, count: int, given: Given
+) -> int:
     """Have several processes serve."""
     fittings = fittings_for(settings)  # every mistake in it is found before a process starts
-    reserved = await reserve(listeners_of(settings))
-    addresses = [sockets[0].getsockname()[:2] for sockets in reserved.values()]
+    listeners = listeners_of(settings)
+    reserved = list(zip(listeners, await reserve(listeners, given), strict=True))
+    places = [place_of(listener, sockets[0]) for listener, sockets in reserved]
     command = [sys.executable, "-m", "mta", "serve"]
     command += ["--config", str(arguments.config)] if arguments.config else []
     command += ["--json"] if arguments.json else []
     supervisor = Supervisor(
         fittings.room,
         count=count,
-        ports=[port for _, port in addresses],
+        ports=[_port_of(listener, sockets) for listener, sockets in reserved],
         command=[*command, "--share"],
+        sockets={
+            str(listener.place): sockets
+            for listener, sockets in reserved
+            if not isinstance(listener.place, Endpoint)
+        },
     )
     notifier = Notifier()
 
@@ -137,7 +178,7 @@ async def _supervise(settings: Settings, arguments: argparse.Namespace, count: i
         supervisor.reload(fittings_for(settings).room)
 
     def say_ready() -> None:
-        _say_what_to_try(addresses, settings, count)
+        _say_what_to_try(places, settings, count)
         notifier.say("READY=1")
 
     reload_all = partial(_reload, settings, reload, arguments, notifier)
@@ -152,23 +193,29 @@ async def _supervise(settings: Settings, arguments: argparse.Namespace, count: i
     return _ended(status)
 
 
+def _port_of(listener: Listener, sockets: Sequence[socket.socket]) -> int:
+    return sockets[0].getsockname()[1] if isinstance(listener.place, Endpoint) else 0
+
+
 def _format(settings: Settings, *, is_json: bool) -> Format:
     if settings.log.events is EventStyle.AUTO:
         return Format.PEOPLE if sys.stdout.isatty() and not is_json else Format.JSON
     return Format(settings.log.events)
 
 
-async def _serve(settings: Settings, arguments: argparse.Namespace, events: StreamEventLog) -> int:
+async def _serve(
+    settings: Settings, arguments: argparse.Namespace, events: StreamEventLog, given: Given
+) -> int:
     """Serve in this process alone."""
     notifier = Notifier()
     stop = asyncio.Event()
     spool = open_spool(settings)
     try:
-        server = Server(settings, spool=spool, events=events)
+        server = Server(settings, spool=spool, events=events, given=given)
         await server.start()
         reload = partial(_reload, settings, server.reload, arguments, notifier)
         _on_signals(stop.set, reload, notifier)
-        _say_what_to_try(server.addresses, settings, 1)
+        _say_what_to_try(server.places, settings, 1)
         notifier.say("READY=1")
         heart = asyncio.create_task(_beat(notifier), name="watchdog")
         await server.run(stop)
@@ -235,14 +282,11 @@ def _reload(
     notifier.say("READY=1")
 
 
-def _say_what_to_try(
-    addresses: Sequence[tuple[str, int]], settings: Settings, processes: int
-) -> None:
-    places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+def _say_what_to_try(places: Sequence[str], settings: Settings, processes: int) -> None:
     many = f", {processes} processes" if processes > 1 else ""
     where = f"{settings.hostname} on {', '.join(places)}"
     log.info("ready: %s, spool %s%s", where, settings.spool, many)
-    for place in places[:1]:
+    for place in [place for place in places if not place.startswith("unix:")][:1]:
         log.info("try: curl smtp://%s --mail-from ME --mail-rcpt YOU -T MESSAGE.eml", place)
     log.info("see what waits: mta queue list; a world to try it in: mta sandbox")
 

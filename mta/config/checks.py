@@ -1,16 +1,17 @@
 """What settings contradict each other, and what is legal but will surprise."""
 
+import json
 import shlex
 import stat
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from mta.model.listener import Auth, TlsStart
+from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, UnixSocket
 
 from mta.rules.progress import Mode
 
-from mta.config.quantities import shown_size
+from mta.config.quantities import shown_mode, shown_size
 from mta.config.settings import (
     Listen,
     Settings,
@@ -41,12 +42,18 @@ def warnings(settings: Settings) -> list[str]:
 def _about_listeners(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.listen:
         yield "listen", "expected at least one listener, got []"
-    fixed = (listen.address for listen in settings.listen if listen.address.port)
+    fixed = (
+        listen.address
+        for listen in settings.listen
+        if not isinstance(listen.address, Endpoint) or listen.address.port
+    )
     for address in _repeated(fixed):
         yield "listen", f"expected each address once, got {address} again"
     for place, listen in enumerate(settings.listen):
         if not listen.networks:
             yield f"listen[{place}].networks", "expected at least one network, got []"
+        for key, text in _about_place(listen):
+            yield f"listen[{place}].{key}", text
         if is_open(listen) and listen.auth is not Auth.REQUIRED and not settings.senders:
             yield (
                 f"listen[{place}].networks",
@@ -55,11 +62,32 @@ def _about_listeners(settings: Settings) -> Iterator[tuple[str, str]]:
             )
 
 
+def _about_place(listen: Listen) -> Iterator[tuple[str, str]]:
+    """What of a listener's keys does not go with its address."""
+    is_unix = isinstance(listen.address, UnixSocket)
+    if is_unix and listen.networks != LOOPBACK:
+        yield "networks", "a Unix socket has none: its mode and group say who may connect"
+    if is_unix and listen.proxy:
+        yield "proxy", "a Unix socket has no networks: let the proxy connect by TCP"
+    if not is_unix and listen.mode != Listen().mode:
+        yield "mode", f"only a Unix socket has one, got {shown_mode(listen.mode)}"
+    if not is_unix and listen.group is not None:
+        yield "group", f"only a Unix socket has one, got {json.dumps(listen.group)}"
+    if _takes_in_much(listen.proxy):
+        yield (
+            "proxy",
+            "expected the networks of your proxies, got a large part of the Internet: anybody "
+            "there could claim any address",
+        )
+
+
 def is_open(listen: Listen) -> bool:
     """Whether its networks take in a large part of the Internet."""
-    return any(
-        network.prefixlen < (8 if network.version == 4 else 7) for network in listen.networks
-    )
+    return _takes_in_much(listen.networks)
+
+
+def _takes_in_much(networks: Iterable[Network]) -> bool:
+    return any(network.prefixlen < (8 if network.version == 4 else 7) for network in networks)
 
 
 def _about_limits(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -121,6 +149,11 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"{here}.auth", "AUTH is not in this version: every sender gets 530 here"
         if listen.auth is Auth.OPTIONAL:
             yield f"{here}.auth", "AUTH is not in this version: nobody can log in here"
+        if listen.proxy and listen.networks == LOOPBACK:
+            yield (
+                f"{here}.networks",
+                "only loopback, and behind a proxy the clients' own addresses count",
+            )
         if is_open(listen) and listen.auth is not Auth.REQUIRED:
             yield f"{here}.networks", "anybody may send here in the name of your senders' domains"
     if settings.limits.disk_low < ROOM_TO_SETTLE:

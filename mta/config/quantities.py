@@ -7,10 +7,9 @@ Each reader takes what YAML or the environment gave and raises ValueError with t
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mta.model.address import parse_domain
-from mta.model.listener import Network
+from mta.model.listener import Endpoint, Handed, Network, Place, UnixSocket
 
 from mta.edge.idn import to_ascii
 
@@ -20,17 +19,6 @@ _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{1,3})")
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _SELECTOR = re.compile(rf"(?=.{{1,128}}$){_LABEL}(?:\.{_LABEL})*")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A host and a TCP or UDP port, as in 127.0.0.1:8025 or [::1]:8025."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class UnknownHost(ValueError):
@@ -69,6 +57,35 @@ def read_endpoint(value: object) -> Endpoint:
         return Endpoint(read_host("" if is_unclear else host), _port(port, least=0))
     except UnknownHost as error:
         raise ValueError("expected host:port such as 127.0.0.1:8025 or [::1]:8025") from error
+
+
+def read_place(value: object) -> Place:
+    """A place to listen at: host:port, unix:PATH, or systemd:NAME for a socket of that name."""
+    if isinstance(value, Endpoint | UnixSocket | Handed):
+        return value
+    kind, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if kind == "unix":
+        return UnixSocket(_path(rest))
+    if kind == "systemd":
+        return Handed(_name(rest))
+    try:
+        return read_endpoint(value)
+    except ValueError as error:
+        if "host:port" not in str(error):
+            raise
+        raise ValueError(f"{error}, or unix:PATH, or systemd:NAME") from error
+
+
+def read_mode(value: object) -> int:
+    """A file's mode, from its octal digits in quotes: YAML would read 0660 as 432."""
+    if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
+        raise ValueError('expected a mode in quotes such as "0660"')
+    return int(value, 8)
+
+
+def shown_mode(mode: int) -> str:
+    """A mode as it would be written: 432 is 0660."""
+    return f"{mode:04o}"
 
 
 def read_nameserver(value: object) -> Endpoint:
@@ -141,6 +158,19 @@ def _shown(number: int, units: Mapping[str, int]) -> str | int:
 
 def _unbracketed(text: str) -> str:
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("expected a path after unix:, as in unix:/run/mta/submit.sock")
+    return text
+
+
+def _name(text: str) -> str:
+    # As systemd has them: FileDescriptorName= in systemd.socket(5).
+    if not 1 <= len(text) <= 255 or not text.isascii() or not text.isprintable() or ":" in text:
+        raise ValueError("expected a socket's name after systemd:, as in systemd:submission")
+    return text
 
 
 def _is_ip(text: str) -> bool:

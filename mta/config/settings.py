@@ -4,6 +4,7 @@ All of it is frozen. Durations are seconds, sizes are octets, domains are lower-
 What each key means to an operator stands in config.yaml.example.
 """
 
+import os
 import socket
 from enum import StrEnum
 from pathlib import Path
@@ -22,22 +23,24 @@ from pydantic import (
 )
 
 from mta.model.domain import TlsLevel
-from mta.model.listener import LOOPBACK, Auth, Network, TlsStart
+from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, Place, TlsStart, UnixSocket
 
 from mta.rules.content import BareNewlines
 from mta.rules.progress import Mode
 
 from mta.config.quantities import (
-    Endpoint,
     read_domain,
     read_duration,
     read_endpoint,
     read_host,
+    read_mode,
     read_nameserver,
     read_network,
+    read_place,
     read_selector,
     read_size,
     shown_duration,
+    shown_mode,
     shown_size,
 )
 
@@ -47,6 +50,7 @@ DAY = 24 * HOUR
 KIB = 1024
 MIB = 1024 * KIB
 MAX_PROCESSES = 64
+_LONGEST_SOCKET = 107  # octets of a Unix socket's path: sun_path in unix(7)
 
 
 def _not_a_boolean(value: object) -> object:
@@ -89,6 +93,16 @@ def _anchored(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("folder", "")) / path.expanduser()
 
 
+def _anchored_place(place: Place, info: ValidationInfo) -> Place:
+    """A place with an absolute path, if it has one, that the kernel has room for."""
+    if not isinstance(place, UnixSocket):
+        return place
+    path = str(_anchored(Path(place.path), info).absolute())
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise ValueError(f"expected a path of at most {_LONGEST_SOCKET} octets")
+    return UnixSocket(path)
+
+
 def _default_hostname() -> str:
     for name in (socket.getfqdn(), socket.gethostname()):
         try:
@@ -100,8 +114,12 @@ def _default_hostname() -> str:
 
 Domain = Annotated[str, BeforeValidator(read_domain)]
 Secret = Annotated[SecretStr, PlainSerializer(lambda _: "********")]
+ListenPlace = Annotated[
+    Place, BeforeValidator(read_place), AfterValidator(_anchored_place), PlainSerializer(str)
+]
 ListenAddress = Annotated[Endpoint, BeforeValidator(read_endpoint), PlainSerializer(str)]
 Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
+FileMode = Annotated[int, BeforeValidator(read_mode), PlainSerializer(shown_mode)]
 ClientNetwork = Annotated[Network, BeforeValidator(read_network)]
 FilePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_anchored)]
 Text = Annotated[str, Field(min_length=1)]
@@ -154,10 +172,13 @@ class Section(BaseModel):
 class Listen(Section):
     """One listener."""
 
-    address: ListenAddress = Endpoint("127.0.0.1", 8025)
+    address: ListenPlace = Endpoint("127.0.0.1", 8025)
+    mode: FileMode = 0o660
+    group: Text | None = None
     tls: TlsStart = TlsStart.NONE
     auth: Auth = Auth.NONE
     networks: tuple[ClientNetwork, ...] = LOOPBACK
+    proxy: tuple[ClientNetwork, ...] = ()
 
 
 class Tls(Section):

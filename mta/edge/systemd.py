@@ -1,8 +1,29 @@
-"""What systemd wants to hear: ready, reloading, stopping, still alive (sd_notify(3))."""
+"""Systemd: what it is told (sd_notify(3)), and sockets that it opened (sd_listen_fds(3))."""
 
 import os
 import socket
 from collections.abc import Mapping
+
+_FIRST_DESCRIPTOR = 3
+
+
+def handed_sockets(
+    environment: Mapping[str, str] = os.environ, first: int = _FIRST_DESCRIPTOR
+) -> dict[str, list[socket.socket]]:
+    """The sockets that were opened for us, by their name; no program that we start has them.
+
+    Once only: they are ours from then on. Raises OSError where what was handed is no socket.
+    """
+    if environment.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    count = environment.get("LISTEN_FDS", "")
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    found: dict[str, list[socket.socket]] = {}
+    for place in range(int(count) if count.isdecimal() else 0):
+        os.set_inheritable(first + place, False)
+        name = names[place] if place < len(names) and names[place] else "unknown"
+        found.setdefault(name, []).append(socket.socket(fileno=first + place))
+    return found
 
 
 class Notifier:

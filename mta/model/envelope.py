@@ -17,6 +17,7 @@ MessageId = NewType("MessageId", str)  # lower-case letters and digits: fit for 
 class Client:
     """Who handed a message in, for its Received field and its events.
 
+    `address` is an IP address, or "unix:1000" for a user of this machine by a Unix socket.
     `protocol` is the word of RFC 3848 and RFC 6531 §4.3: SMTP, ESMTP, ESMTPS, UTF8SMTPS, ….
     `helo` is what the client called itself, "" where there was no such word; `user` is the name
     under which it logged in, "" where it did not.

@@ -1,11 +1,14 @@
 """What one of several processes has of the settings."""
 
 import json
-from dataclasses import asdict, dataclass
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mta.model.listener import Endpoint
+
 from mta.config import Settings
-from mta.config.quantities import Endpoint
 from mta.config.settings import Listen, Quota, Quotas, Tls
 
 MEASURED_CORES = 2  # up to here one process was the fastest: clients and peers need cores too
@@ -15,23 +18,40 @@ MEASURED_CORES = 2  # up to here one process was the fastest: clients and peers 
 class Share:
     """The process `number` of `count`, from 0. `ports` are those of the listeners, in order.
 
-    `channel` is the descriptor by which it talks with the supervisor.
+    `sockets` are the descriptors of those that all processes have in common, by their place; such
+    a listener's port is 0. `channel` is the descriptor by which it talks with the supervisor.
     """
 
     number: int
     count: int
     ports: tuple[int, ...]
     channel: int
+    sockets: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """As one argument of a command."""
-        return json.dumps(asdict(self))
+        return json.dumps(
+            {
+                "number": self.number,
+                "count": self.count,
+                "ports": self.ports,
+                "channel": self.channel,
+                "sockets": dict(self.sockets),
+            }
+        )
 
     @classmethod
     def from_text(cls, text: str) -> "Share":
         """What `to_text` gave."""
         raw = json.loads(text)
-        return cls(raw["number"], raw["count"], tuple(raw["ports"]), raw["channel"])
+        return cls(raw["number"], raw["count"], tuple(raw["ports"]), raw["channel"], raw["sockets"])
+
+    def common_sockets(self) -> dict[str, list[socket.socket]]:
+        """The sockets that all processes have in common; once, for they are ours from then on."""
+        return {
+            place: [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            for place, descriptors in self.sockets.items()
+        }
 
     def of(self, settings: Settings) -> Settings:
         """The settings as this process has them."""
@@ -101,4 +121,6 @@ def _tls_of_all(settings: Settings) -> Tls:
 
 
 def _at_port(listen: Listen, port: int) -> Listen:
+    if not isinstance(listen.address, Endpoint):
+        return listen
     return listen.model_copy(update={"address": Endpoint(listen.address.host, port)})

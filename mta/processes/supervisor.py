@@ -6,11 +6,14 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from mta.flow.slots import Room, Slots
 
 from mta.edge.channel import Channel
+from mta.edge.submission import Given
 
 from mta.processes.share import Share
 from mta.processes.words import RemoteHolder
@@ -26,15 +29,26 @@ class StartError(Exception):
 
 
 class Supervisor:
-    """Runs `count` workers. `command` starts one, with its share as another argument."""
+    """Runs `count` workers. `command` starts one, with its share as another argument.
+
+    `sockets` are those that all of them have in common, by their place; they are closed here when
+    the workers are to stop, so that nobody waits in a queue that nobody serves.
+    """
 
     def __init__(
-        self, room: Room, *, count: int, ports: Sequence[int], command: Sequence[str]
+        self,
+        room: Room,
+        *,
+        count: int,
+        ports: Sequence[int],
+        command: Sequence[str],
+        sockets: Given = MappingProxyType({}),
     ) -> None:
         self._slots = Slots(room)
         self._count = count
         self._ports = tuple(ports)
         self._command = tuple(command)
+        self._sockets = sockets
         self._channels: dict[int, Channel] = {}
         self._ready: set[int] = set()  # those that have been ready once
         self._stopping = asyncio.Event()
@@ -65,6 +79,8 @@ class Supervisor:
     def stop(self) -> None:
         """Have all workers end in good order."""
         self._stopping.set()
+        for shared in chain.from_iterable(self._sockets.values()):
+            shared.close()
         for channel in self._channels.values():
             channel.say("stop")
 
@@ -83,6 +99,8 @@ class Supervisor:
             log.error("process %d ended (status %d), and is started again", number + 1, status)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+            if self._stopping.is_set():
+                return status
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _live(self, number: int) -> int:
@@ -111,11 +129,15 @@ class Supervisor:
         """A worker, and our end of the channel to it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            share = Share(number, self._count, self._ports, theirs.fileno())
+            common = {
+                place: [shared.fileno() for shared in sockets]
+                for place, sockets in self._sockets.items()
+            }
+            share = Share(number, self._count, self._ports, theirs.fileno(), common)
             child = await asyncio.create_subprocess_exec(
                 *self._command,
                 share.to_text(),
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *chain.from_iterable(common.values())],
                 start_new_session=True,  # Ctrl-C is for us: we tell it in our own time
             )
         return ours, child

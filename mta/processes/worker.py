@@ -45,7 +45,13 @@ class Worker:
             loop.add_signal_handler(number, lambda: None)
         spool = open_spool(settings)
         try:
-            self._server = Server(settings, spool=spool, events=events, slots=self._slots)
+            self._server = Server(
+                settings,
+                spool=spool,
+                events=events,
+                slots=self._slots,
+                given=self._share.common_sockets(),
+            )
             await self._server.start()
             self._channel.say("ready")
             await self._server.run(self._stop)
@@ -69,7 +75,10 @@ class Worker:
         if self._server is None:
             return
         try:
-            self._server.reload(self._share.of(self._load()))
+            settings = self._load()
+            # Their sockets are what they were at the start.
+            settings = settings.model_copy(update={"listen": self._settings.listen})
+            self._server.reload(self._share.of(settings))
         except (ConfigError, *STARTUP_ERRORS) as error:
             log.error("not reloaded, the old settings stay in force: %s", error)
 

@@ -143,6 +143,9 @@ def _received(passage: Passage, recipients: tuple[Address, ...]) -> bytes:
 
 
 def _literal(address: str) -> str:
+    """Where a client is: its address literal, or "unix uid 1000" for a user of this machine."""
+    if address.startswith("unix:"):
+        return address.replace("unix:", "unix uid ")
     address = address.partition("%")[0]  # a zone says nothing elsewhere
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 

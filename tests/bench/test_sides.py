@@ -26,7 +26,7 @@ def test_our_configuration_is_one_that_the_server_takes(tmp_path: Path, is_signe
     port = side.prepare(order(tmp_path, is_signed=is_signed))
 
     settings = load_settings(tmp_path / "config.yaml", {})
-    assert settings.listen[0].address.port == port
+    assert str(settings.listen[0].address) == f"127.0.0.1:{port}"
     assert settings.delivery.smarthost is not None
     assert settings.delivery.smarthost.port == 2626
     assert settings.delivery.per_destination == 30

@@ -202,9 +202,15 @@ async def talking(
     server: SubmissionServer, *, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Talker]:
     """A client of a server's first listener, with TLS from the start where a context is given."""
-    host, port = server.addresses[0]
+    unix = server.places[0].removeprefix("unix:")
     async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+        if unix != server.places[0]:
+            name = "mail.test" if context else None
+            reader, writer = await asyncio.open_unix_connection(
+                unix, ssl=context, server_hostname=name
+            )
+        else:
+            reader, writer = await asyncio.open_connection(*server.addresses[0], ssl=context)
     talker = Talker(reader, writer)
     try:
         yield talker

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.model.listener import Listener, TlsStart
+from mta.model.listener import Endpoint, Listener, TlsStart
 
 from mta.edge.submission import (
     Door,
@@ -34,7 +34,7 @@ from tests.edge.fake_door import (
     trusting_anybody,
 )
 
-LOOPBACK = [Listener("127.0.0.1", 0)]
+LOOPBACK = [Listener(Endpoint("127.0.0.1", 0))]
 each_loop = pytest.mark.parametrize("loop", LOOPS)
 
 
@@ -85,7 +85,7 @@ def test_it_listens_on_ipv6_and_knows_its_clients_there() -> None:
     async def scene() -> str:
         door = FakeDoor()
         async with (
-            serving(door, listeners=[Listener("::1", 0)]) as server,
+            serving(door, listeners=[Listener(Endpoint("::1", 0))]) as server,
             talking(server) as talker,
         ):
             await talker.begin()
@@ -100,7 +100,7 @@ def test_it_listens_on_ipv6_and_knows_its_clients_there() -> None:
 
 def test_clients_from_elsewhere_are_refused_before_the_greeting() -> None:
     async def scene() -> bytes:
-        elsewhere = Listener("127.0.0.1", 0, networks=(ip_network("192.0.2.0/24"),))
+        elsewhere = Listener(Endpoint("127.0.0.1", 0), networks=(ip_network("192.0.2.0/24"),))
         async with serving(FakeDoor(), listeners=[elsewhere]) as server, talking(server) as talker:
             return await talker.hear_all()
 
@@ -150,7 +150,7 @@ def test_clients_of_implicit_tls_are_counted_before_they_shake_hands(
 
     async def scene() -> bytes:
         limits = SessionLimits(connections=1)
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context, limits=limits) as server:
             async with talking(server) as stalling:
                 await until(lambda: server._clients.total() == 1)
@@ -165,7 +165,7 @@ def test_clients_of_implicit_tls_are_counted_before_they_shake_hands(
 
 def test_a_name_stands_for_every_address_of_it_that_the_machine_has() -> None:
     async def scene() -> set[str]:
-        async with serving(FakeDoor(), listeners=[Listener("localhost", 0)]) as server:
+        async with serving(FakeDoor(), listeners=[Listener(Endpoint("localhost", 0))]) as server:
             return {host for host, _ in server.addresses}
 
     found = run(scene())
@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure() -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(ListenError) as error:
-            start(*LOOPBACK, Listener("127.0.0.1", port))
+            start(*LOOPBACK, Listener(Endpoint("127.0.0.1", port)))
 
     assert str(error.value) == (
         f"127.0.0.1:{port}: cannot listen: another program listens there; "
@@ -199,23 +199,26 @@ def test_a_port_that_is_taken_is_named_with_the_cure() -> None:
 
 def test_an_address_that_is_not_ours_is_named_with_the_cure() -> None:
     with pytest.raises(ListenError, match=r"^192\.0\.2\.1:25: .* no such address; choose one"):
-        start(Listener("192.0.2.1", 25))
+        start(Listener(Endpoint("192.0.2.1", 25)))
 
 
 def test_a_name_that_nobody_knows_is_named() -> None:
     with pytest.raises(ListenError, match=r"^a\.\.b:25: cannot listen"):
-        start(Listener("a..b", 25))
+        start(Listener(Endpoint("a..b", 25)))
 
 
 def test_implicit_tls_needs_a_certificate() -> None:
     with pytest.raises(ListenError, match=r"127\.0\.0\.1:0: expected a certificate"):
-        start(Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT))
+        start(Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT))
 
 
 @pytest.mark.parametrize("tls", [TlsStart.NONE, TlsStart.IMPLICIT])
 def test_where_one_listener_fails_none_listens(tls: TlsStart, context: ssl.SSLContext) -> None:
     async def scene() -> SubmissionServer:
-        listeners = [Listener("127.0.0.1", 0, tls=tls), Listener("192.0.2.1", 25)]
+        listeners = [
+            Listener(Endpoint("127.0.0.1", 0), tls=tls),
+            Listener(Endpoint("192.0.2.1", 25)),
+        ]
         server = SubmissionServer(
             listeners=listeners, door=FakeDoor(), hostname="mail.test", tls=context
         )
@@ -235,7 +238,7 @@ def test_where_one_listener_fails_none_listens(tls: TlsStart, context: ssl.SSLCo
 def test_implicit_tls_takes_mail(loop: str, context: ssl.SSLContext) -> None:
     async def scene() -> str:
         door = FakeDoor()
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with (
             serving(door, listeners=[listener], tls=context) as server,
             talking(server, context=trusting_anybody()) as talker,
@@ -255,7 +258,7 @@ def test_many_clients_may_shake_hands_at_once(loop: str, context: ssl.SSLContext
             return await talker.hear()
 
     async def scene() -> set[bytes]:
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             return set(await asyncio.gather(*(greeting(server) for _ in range(30))))
 
@@ -269,7 +272,7 @@ def test_a_large_message_under_tls_is_whole(loop: str, context: ssl.SSLContext) 
 
     async def scene() -> bytes:
         door = FakeDoor()
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.STARTTLS)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.STARTTLS)
         async with (
             serving(door, listeners=[listener], tls=context) as server,
             talking(server) as talker,
@@ -301,7 +304,7 @@ def test_a_handshake_that_fails_or_stalls_or_is_left_ends_the_session(
 
     async def scene() -> None:
         limits = SessionLimits(handshake_seconds=0.2)
-        listener = Listener("127.0.0.1", 0, tls=tls)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=tls)
         async with serving(FakeDoor(), listeners=[listener], tls=context, limits=limits) as server:
             for last_words in (b"EHLO in.clear\r\n", b"\x16\x03\x01", b""):
                 async with talking(server) as talker:
@@ -335,7 +338,7 @@ def test_old_tls_is_refused(context: ssl.SSLContext) -> None:
             await talker.hear()
 
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 await greeting(server)
@@ -356,7 +359,7 @@ def test_a_new_certificate_counts_from_the_next_handshake(
         return shown
 
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with serving(FakeDoor(), listeners=[listener], tls=context) as server:
             before = await certificate(server)
             server.replace_tls(self_signed(tmp_path))
@@ -373,7 +376,7 @@ def test_starttls_is_offered_from_when_there_is_a_certificate(context: ssl.SSLCo
             return b"250-STARTTLS\r\n" in await talker.hear_all()
 
     async def scene() -> list[bool]:
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.STARTTLS)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.STARTTLS)
         async with serving(FakeDoor(), listeners=[listener]) as server:
             before = await offers(server)
             server.replace_tls(context)
@@ -679,7 +682,7 @@ def test_stopping_sends_idle_clients_away_and_lets_messages_end(loop: str) -> No
 @each_loop
 def test_stopping_waits_for_no_handshake(loop: str, context: ssl.SSLContext) -> None:
     async def scene() -> None:
-        listener = Listener("127.0.0.1", 0, tls=TlsStart.IMPLICIT)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=TlsStart.IMPLICIT)
         async with (
             serving(FakeDoor(), listeners=[listener], tls=context) as server,
             talking(server) as stalling,

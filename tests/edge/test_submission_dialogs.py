@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mta.model.envelope import Submission
-from mta.model.listener import Auth, Listener, TlsStart
+from mta.model.listener import Auth, Endpoint, Listener, TlsStart
 
 from mta.rules.content import BareNewlines
 
@@ -62,7 +62,9 @@ class Dialog:
         settings = dict(self.settings)
         tls, auth = TlsStart(settings.pop("tls", "none")), Auth(settings.pop("auth", "none"))
         plaintext_auth = settings.pop("plaintext_auth", "false") == "true"
-        listener = Listener("127.0.0.1", 0, tls=tls, auth=auth, plaintext_auth=plaintext_auth)
+        listener = Listener(
+            Endpoint("127.0.0.1", 0), tls=tls, auth=auth, plaintext_auth=plaintext_auth
+        )
         return {
             "listeners": [listener],
             "logins": FakeLogins(),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from mta.model.listener import Auth, Listener
+from mta.model.listener import Auth, Endpoint, Listener
 
 from mta.edge.submission import SessionLimits, SubmissionServer
 from mta.edge.submission.session import Session
@@ -68,8 +68,8 @@ class Visit:
         entrance = server._entrances[0]
         self.session = Session(
             entrance,
-            lambda session, client: server._admit(entrance, session, client),
-            server._dismissed,
+            lambda session, client: server.admit(entrance, session, client),
+            server.dismissed,
             asyncio.get_running_loop(),
         )
         self.session.connection_made(cast("asyncio.Transport", self.wire))
@@ -98,7 +98,7 @@ async def visiting(
     door: FakeDoor, *, logins: FakeLogins | None = None, **limits: int
 ) -> AsyncIterator[Visit]:
     server = SubmissionServer(
-        listeners=[Listener("127.0.0.1", 0, auth=Auth.OPTIONAL, plaintext_auth=True)],
+        listeners=[Listener(Endpoint("127.0.0.1", 0), auth=Auth.OPTIONAL, plaintext_auth=True)],
         door=door,
         logins=logins or FakeLogins(),
         hostname="mail.test",

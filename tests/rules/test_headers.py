@@ -29,7 +29,7 @@ TRACE = b"Date: Sat, 1 Nov 2025 10:00:00 +0000\r\nMessage-ID: <m@here.test>\r\n"
 DOMAIN = r"[A-Za-z0-9._-]+"
 LITERAL = r"\[(?:IPv6:[0-9a-f:.]+|[0-9.]+)\]"
 RECEIVED = re.compile(
-    rf"from (?:{DOMAIN}|\[[A-Za-z0-9.:]+\])\s\({LITERAL}\)"
+    rf"from (?:{DOMAIN}|\[[A-Za-z0-9.:]+\])\s\((?:{LITERAL}|unix uid [0-9]+)\)"
     rf"\s+by {DOMAIN} with [A-Z0-9]+ id [a-z0-9]+"
     r"(?:\s+for <[^<>\s]+>)?"
     r";\s+(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"
@@ -153,6 +153,7 @@ def test_what_is_there_is_not_added_again(content: bytes, added: list[bytes]) ->
         (("192.0.2.7", "app.here.test"), "from app.here.test ([192.0.2.7])"),
         (("2001:db8::7", "app"), "from app ([IPv6:2001:db8::7])"),
         (("fe80::1%eth0", "app"), "from app ([IPv6:fe80::1])"),
+        (("unix:1000", "app"), "from app (unix uid 1000)"),
         (("::ffff:192.0.2.7", "app"), "from app ([IPv6:::ffff:192.0.2.7])"),
         (("192.0.2.7", "[192.0.2.7]"), "from [192.0.2.7] ([192.0.2.7])"),
         (("192.0.2.7", "[IPv6:2001:db8::7]"), "from [IPv6:2001:db8::7] ([192.0.2.7])"),

@@ -1,18 +1,19 @@
 """What sessions share: all of them the service, and those of one listener its entrance."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
-from mta.model.listener import Auth, Listener, TlsStart
+from mta.model.listener import Auth, Listener, Network, TlsStart
 
 from mta.rules.content import BareNewlines
 
 from mta.edge.submission.dialogue import Terms
 from mta.edge.submission.settings import Door, Logins, SessionLimits
 
+UNIX_CLIENT = "unix:"  # begins what stands for an address where a user of this machine connects
 _KNOWN_CLIENTS = 4_096  # addresses whose verdict an entrance remembers
 
 
@@ -38,6 +39,7 @@ class Entrance:
         self.service = service
         self.greeting = f"220 {service.hostname} ESMTP mta\r\n".encode("ascii")
         self.is_open_to = lru_cache(_KNOWN_CLIENTS)(self._is_open_to)
+        self.is_proxy = lru_cache(_KNOWN_CLIENTS)(self._is_proxy)
         self.refit()
 
     def refit(self) -> None:
@@ -56,8 +58,19 @@ class Entrance:
         )
 
     def _is_open_to(self, client: str) -> bool:
-        """Whether this IP address may come in here; "" may not."""
-        if not client:
-            return False
-        address = ip_address(client)
-        return any(address in network for network in self.listener.networks)
+        """Whether a client with this IP address may come in here; "" may not.
+
+        Who came by a Unix socket was let in by its file.
+        """
+        return client.startswith(UNIX_CLIENT) or _is_in(client, self.listener.networks)
+
+    def _is_proxy(self, client: str) -> bool:
+        """Whether connections from this IP address begin with a PROXY header."""
+        return _is_in(client, self.listener.proxies)
+
+
+def _is_in(client: str, networks: Sequence[Network]) -> bool:
+    if not client or client.startswith(UNIX_CLIENT):
+        return False
+    address = ip_address(client)
+    return any(address in network for network in networks)

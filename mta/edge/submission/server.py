@@ -1,13 +1,12 @@
 """The listeners of the door, and who is inside."""
 
 import asyncio
-import errno
-import logging
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from mta.model.address import refuse_unicode
 from mta.model.listener import Listener, TlsStart
@@ -15,23 +14,11 @@ from mta.model.outcome import Reply
 
 from mta.rules.content import BareNewlines
 
+from mta.edge.submission.arrivals import Arrivals
 from mta.edge.submission.entrance import Entrance, Service
-from mta.edge.submission.link import client_of
 from mta.edge.submission.session import Session
 from mta.edge.submission.settings import Door, ListenError, Logins, SessionLimits
-
-_log = logging.getLogger(__name__)
-
-_BACKLOG = 1_024
-_ACCEPT_PAUSE_SECONDS = 1.0
-
-_CURES = {
-    errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
-    errno.EACCES: "the port needs a privilege; grant CAP_NET_BIND_SERVICE, or choose 1024 or more",
-    errno.EADDRNOTAVAIL: "this machine has no such address; choose one that it has",
-    errno.EAFNOSUPPORT: "this machine has no such kind of address; choose one that it has",
-}
-_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+from mta.edge.submission.sockets import BACKLOG, Given, open_sockets, place_of
 
 _STOPPING = Reply(421, "Shutting down", 3, 2)
 
@@ -51,12 +38,15 @@ class SubmissionServer:
         tls: ssl.SSLContext | None = None,
         logins: Logins | None = None,
         shares_ports: bool = False,
+        given: Given = MappingProxyType({}),
     ) -> None:
         """`to_ascii` turns a domain into A-labels or raises ValueError; `tls` may come later.
 
-        `shares_ports`: other processes of ours listen there too, and the kernel deals out.
+        `shares_ports`: other processes of ours listen there too, and the kernel deals out. `given`
+        are sockets that are open already, and are ours to close from now on.
         """
         self._shares_ports = shares_ports
+        self._given = given
         self._service = Service(
             door=door,
             hostname=hostname,
@@ -68,18 +58,19 @@ class SubmissionServer:
         )
         self._entrances = tuple(Entrance(listener, self._service) for listener in listeners)
         self._servers: list[asyncio.Server] = []
-        self._accepting: set[asyncio.Task[None]] = set()  # one for each socket of implicit TLS
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._arrivals: list[Arrivals] = []
+        self._accepting: list[asyncio.Task[None]] = []  # those of the arrivals
         self._sessions: set[Session] = set()
         self._clients: Counter[str] = Counter()  # how many connections each has
         self._inside = 0  # how many they have together
         self._empty = asyncio.Event()
         self._empty.set()
         self._is_stopping = False
-        self.addresses: tuple[tuple[str, int], ...] = ()
+        self.addresses: tuple[tuple[str, int], ...] = ()  # those of TCP
+        self.places: tuple[str, ...] = ()  # all of them, as people write them
 
     async def start(self) -> None:
-        """Listen everywhere, or nowhere and raise ListenError. `addresses` then says where."""
+        """Listen everywhere, or nowhere and raise ListenError. `places` then says where."""
         try:
             for entrance in self._entrances:
                 await self._listen(entrance)
@@ -105,8 +96,8 @@ class SubmissionServer:
         self.stop_accepting()
         self._is_stopping = True
         await asyncio.gather(*self._accepting, return_exceptions=True)
-        for handshake in self._handshakes:
-            handshake.cancel()
+        for arrivals in self._arrivals:
+            arrivals.turn_away()
         for session in tuple(self._sessions):
             session.retire(_STOPPING)
         try:
@@ -134,88 +125,43 @@ class SubmissionServer:
     async def _listen(self, entrance: Entrance) -> None:
         listener = entrance.listener
         if listener.tls is TlsStart.IMPLICIT and self._service.tls is None:
-            raise ListenError(f"{_place(listener)}: expected a certificate, found none")
-        loop = asyncio.get_running_loop()
-        for opened in await _sockets(listener, partial(_listening, shares_port=self._shares_ports)):
-            self.addresses += (opened.getsockname()[:2],)
-            if listener.tls is TlsStart.IMPLICIT:
-                self._start_accepting(entrance, opened)
+            raise ListenError(f"{listener.place}: expected a certificate, found none")
+        for opened in await open_sockets(listener, self._given, shares_port=self._shares_ports):
+            self.places += (place_of(listener, opened),)
+            if opened.family != socket.AF_UNIX:
+                self.addresses += (opened.getsockname()[:2],)
+            if _is_plain(listener, opened):
+                await self._serve(entrance, opened)
             else:
-                admit = partial(self._admit, entrance)
-                factory = partial(Session, entrance, admit, self._dismissed, loop)
-                self._servers.append(
-                    await loop.create_server(factory, sock=opened, backlog=_BACKLOG)
-                )
+                self._start_accepting(entrance, opened)
+
+    async def _serve(self, entrance: Entrance, opened: socket.socket) -> None:
+        """Have the event loop accept connections that are sessions at once."""
+        loop = asyncio.get_running_loop()
+        admit = partial(self.admit, entrance)
+        factory = partial(Session, entrance, admit, self.dismissed, loop)
+        self._servers.append(await loop.create_server(factory, sock=opened, backlog=BACKLOG))
 
     def _start_accepting(self, entrance: Entrance, opened: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        name = f"door at {_place(entrance.listener)}"
-        task = loop.create_task(self._accept(entrance, opened), name=name)
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
+        arrivals = Arrivals(entrance, opened, self)
+        self._arrivals.append(arrivals)
+        name = f"door at {entrance.listener.place}"
+        task = asyncio.create_task(arrivals.run(), name=name)
         task.add_done_callback(lambda _: opened.close())
+        self._accepting.append(task)
 
-    async def _accept(self, entrance: Entrance, opened: socket.socket) -> None:
-        """Accept connections for implicit TLS.
+    # What arrivals and sessions ask and tell
 
-        An asyncio server would shake hands before we hear of a client, uncounted and with the
-        certificate that it began with.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peer = await loop.sock_accept(opened)
-            except OSError as error:  # most often, no more descriptors are left
-                _log.warning("%s: cannot accept: %s", _place(entrance.listener), error)
-                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                continue
-            client = client_of(peer)
-            if self._objection(entrance, client) is not None:
-                connection.close()  # what we would say is not TLS
-                continue
-            self._enter(client)
-            task = loop.create_task(
-                self._shake_hands(entrance, connection, client), name=f"handshake with {client}"
-            )
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
-
-    async def _shake_hands(
-        self, entrance: Entrance, connection: socket.socket, client: str
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        is_counted = True
-
-        def admit(session: Session, client: str) -> Reply | None:
-            nonlocal is_counted
-            is_counted = False
-            self._leave(client)
-            return self._admit(entrance, session, client)
-
-        try:
-            await loop.connect_accepted_socket(
-                partial(Session, entrance, admit, self._dismissed, loop),
-                connection,
-                ssl=self._service.tls,
-                ssl_handshake_timeout=self._service.limits.handshake_seconds,
-            )
-        except OSError:
-            pass  # the client's TLS is its own affair
-        finally:
-            if is_counted:
-                self._leave(client)
-
-    def _admit(self, entrance: Entrance, session: Session, client: str) -> Reply | None:
-        """Take a session in, or say why not."""
-        refusal = self._objection(entrance, client) or self._service.door.objection_to_client(
-            client
-        )
+    def admit(self, entrance: Entrance, session: Session, client: str) -> Reply | None:
+        """Take a session in, and count it; or say why not."""
+        refusal = self.objection(entrance, client) or self._service.door.objection_to_client(client)
         if refusal is None:
             self._sessions.add(session)
-            self._enter(client)
+            self.enter(client)
         return refusal
 
-    def _objection(self, entrance: Entrance, client: str) -> Reply | None:
+    def objection(self, entrance: Entrance, client: str) -> Reply | None:
+        """Why nobody more may come in from this address."""
         limits = self._service.limits
         if not entrance.is_open_to(client):
             return Reply(554, "Not from your address", 7, 1)
@@ -227,16 +173,23 @@ class SubmissionServer:
             return Reply(421, "Too many connections from your address", 7, 0)
         return None
 
-    def _dismissed(self, session: Session, client: str) -> None:
-        self._sessions.discard(session)
-        self._leave(client)
+    def has_room(self) -> bool:
+        """Whether anybody may come in at all."""
+        return not self._is_stopping and self._inside < self._service.limits.connections
 
-    def _enter(self, client: str) -> None:
+    def dismissed(self, session: Session, client: str) -> None:
+        """Hear that a session is over."""
+        self._sessions.discard(session)
+        self.leave(client)
+
+    def enter(self, client: str) -> None:
+        """Count a connection."""
         self._clients[client] += 1
         self._inside += 1
         self._empty.clear()
 
-    def _leave(self, client: str) -> None:
+    def leave(self, client: str) -> None:
+        """Count it no more."""
         self._clients[client] -= 1
         self._inside -= 1
         if not self._clients[client]:
@@ -245,80 +198,7 @@ class SubmissionServer:
             self._empty.set()
 
 
-def _place(listener: Listener) -> str:
-    return f"{listener.host or '*'}:{listener.port}"
-
-
-async def reserve(listeners: Sequence[Listener]) -> dict[Listener, list[socket.socket]]:
-    """Sockets that hold the ports of all listeners for processes that share them.
-
-    Nobody is heard there: they do not listen. Raises ListenError.
-    """
-    return {
-        listener: await _sockets(listener, partial(_bound, shares_port=True))
-        for listener in listeners
-    }
-
-
-async def _sockets(listener: Listener, make: Callable[..., socket.socket]) -> list[socket.socket]:
-    """What `make` makes for each address that the listener's host stands for. Raises ListenError.
-
-    A name may stand for addresses that this machine has not, as localhost often does for ::1;
-    one that it has is enough.
-    """
-    opened: list[socket.socket] = []
-    missing: OSError | None = None
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            listener.host or None, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        for family, _, _, _, address in found:
-            try:
-                opened.append(make(family, address))
-            except OSError as error:
-                if error.errno not in _NOT_HERE:
-                    raise
-                missing = error
-        if missing is not None and not opened:
-            raise missing
-    except OSError as error:
-        for each in opened:
-            each.close()
-        cure = _CURES.get(error.errno or 0, error.strerror or str(error))
-        raise ListenError(f"{_place(listener)}: cannot listen: {cure}") from error
-    except UnicodeError as error:  # how Python says that this can be no host's name
-        raise ListenError(f"{_place(listener)}: cannot listen: {error}") from error
-    return opened
-
-
-def _listening(
-    family: socket.AddressFamily, address: tuple[object, ...], *, shares_port: bool
-) -> socket.socket:
-    """A socket that listens at this address and no other. Raises OSError."""
-    opened = _bound(family, address, shares_port=shares_port)
-    try:
-        opened.listen(_BACKLOG)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-def _bound(
-    family: socket.AddressFamily, address: tuple[object, ...], *, shares_port: bool
-) -> socket.socket:
-    """A socket at this address and no other. Raises OSError."""
-    # Named, for asyncio turns Nagle's algorithm off only where it reads TCP here.
-    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        opened.setblocking(False)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shares_port:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind(address)
-    except OSError:
-        opened.close()
-        raise
-    return opened
+def _is_plain(listener: Listener, opened: socket.socket) -> bool:
+    """Whether a connection is a session from its first octet, of a client that has an address."""
+    is_tcp = opened.family != socket.AF_UNIX
+    return is_tcp and listener.tls is not TlsStart.IMPLICIT and not listener.proxies

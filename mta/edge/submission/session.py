@@ -60,8 +60,12 @@ class Session(Link):
         admit: "Callable[[Session, str], Reply | None]",
         dismissed: "Callable[[Session, str], None]",
         loop: asyncio.AbstractEventLoop,
+        client: str | None = None,
     ) -> None:
-        """`admit` says at once why a client may not stay; `dismissed` hears of each that could."""
+        """`admit` says at once why a client may not stay; `dismissed` hears of each that could.
+
+        `client` is who it is, where that is not said by the connection itself.
+        """
         super().__init__(loop=loop, idle_seconds=entrance.terms.limits.idle_seconds)
         self._service = entrance.service
         self._entrance = entrance
@@ -69,6 +73,7 @@ class Session(Link):
         self._limits = entrance.terms.limits
         self._admit = admit
         self._dismissed = dismissed
+        self._known_client = client
         self._is_inside = False
         self._has_long_line = False
         self._held = 0
@@ -77,7 +82,8 @@ class Session(Link):
         """Refuse or greet."""
         self._link = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._is_secured = self._terms.is_secured
-        self._client = client_of(transport.get_extra_info("peername"))
+        known = self._known_client
+        self._client = client_of(transport.get_extra_info("peername")) if known is None else known
         refusal = self._admit(self, self._client)
         if refusal is not None:
             self._phase = OVER
