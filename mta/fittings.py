@@ -225,6 +225,7 @@ def _limits(given: Limits) -> SessionLimits:
         command_length=given.command_length,
         line_length=given.line_length,
         errors=given.errors,
+        error_delay_seconds=given.error_delay,
         fruitless=given.junk_commands,
         connections=given.connections,
         connections_per_client=given.connections_per_client,

@@ -197,6 +197,7 @@ class Limits(Section):
     line_length: Annotated[SizeOrZero, Field(ge=1000)] = 64 * KIB  # RFC 5321 §4.5.3.1.6
     idle: Duration = 5 * MINUTE
     errors: Count = 20
+    error_delay: DurationOrZero = 1.0
     junk_commands: Count = 100
     connections: Count = 1000
     connections_per_client: Count = 500

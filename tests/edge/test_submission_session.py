@@ -248,3 +248,51 @@ def test_chunks_have_the_time_of_one_content_whatever_comes_between_them() -> No
             assert visit.session._until == pytest.approx(started_at + 10, abs=1)
 
     run(scene())
+
+
+# Many mistakes
+
+
+def test_the_first_mistakes_are_answered_at_once_and_each_one_more_later() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor(), forgiven_errors=2, error_delay_seconds=0.01) as visit:
+            assert visit.say(b"X\r\nX\r\nX\r\nNOOP\r\nX\r\n") == ["500", "500"]
+
+            assert await visit.answered() == ["500", "250"]
+            assert visit.say(b"NOOP\r\n") == []
+            assert await visit.answered() == ["500", "250"]
+            assert visit.say(b"NOOP\r\n") == ["250"]
+
+    run(scene())
+
+
+def test_too_many_mistakes_end_a_session_without_delay() -> None:
+    async def scene() -> None:
+        async with visiting(
+            FakeDoor(), errors=1, forgiven_errors=1, error_delay_seconds=3600
+        ) as visit:
+            assert visit.say(b"X\r\nX\r\n") == ["500", "421"]
+
+    run(scene())
+
+
+def test_a_client_that_goes_while_it_waits_for_an_answer_is_gone_after_it() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor(), forgiven_errors=0, error_delay_seconds=0.01) as visit:
+            visit.say(b"X\r\n")
+            visit.session.connection_lost(None)
+
+            await visit.gone()
+
+    run(scene())
+
+
+def test_a_stop_waits_for_an_answer_that_is_delayed() -> None:
+    async def scene() -> None:
+        async with visiting(FakeDoor(), forgiven_errors=0, error_delay_seconds=0.01) as visit:
+            visit.say(b"X\r\n")
+            visit.session.retire(STOPPING)
+
+            assert await visit.answered() == ["500", "421"]
+
+    run(scene())

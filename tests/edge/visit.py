@@ -95,14 +95,14 @@ class Visit:
 
 @asynccontextmanager
 async def visiting(
-    door: FakeDoor, *, logins: FakeLogins | None = None, **limits: int
+    door: FakeDoor, *, logins: FakeLogins | None = None, **limits: float
 ) -> AsyncIterator[Visit]:
     server = SubmissionServer(
         listeners=[Listener(Endpoint("127.0.0.1", 0), auth=Auth.OPTIONAL, plaintext_auth=True)],
         door=door,
         logins=logins or FakeLogins(),
         hostname="mail.test",
-        limits=SessionLimits(**limits),
+        limits=SessionLimits(**limits),  # type: ignore[arg-type]
     )
     visit = Visit(server)
     try:

@@ -14,6 +14,7 @@ class Step(Enum):
     """What the session does after an answer."""
 
     NEXT = auto()  # read the next command
+    LATER = auto()  # the same, but answer only after a while
     CONTENT = auto()  # read the content
     CHUNK = auto()  # read a chunk of the content, and then answer
     SECURE = auto()  # start TLS

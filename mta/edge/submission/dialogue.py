@@ -144,11 +144,12 @@ class Dialogue:
         return self.error(Reply(500, "Command not recognised", 5, 1))
 
     def error(self, reply: Reply) -> Answer:
-        """Answer a mistake of the client's; too many of them end the session."""
+        """Answer a mistake of the client's: many of them slowly, and too many end the session."""
         self._errors += 1
         if self._errors > self._limits.errors:
             return Answer(line_of(Reply(421, "Too many errors", 7, 0)), Step.CUT)
-        return Answer(line_of(reply))
+        is_slow = self._errors > self._limits.forgiven_errors and self._limits.error_delay_seconds
+        return Answer(line_of(reply), Step.LATER if is_slow else Step.NEXT)
 
     def submission(self, content: bytes) -> Submission:
         """The message, whose content came after the answer of step CONTENT."""

@@ -27,7 +27,7 @@ class Phase(Enum):
     COMMANDS = auto()  # the peer is to say a command
     CONTENT = auto()  # the peer is to send its message
     RESPONSES = auto()  # the peer is to answer a challenge of AUTH
-    ACCEPTING = auto()  # the door takes the message, or a login is looked at
+    ACCEPTING = auto()  # an answer takes its time: of the door, to a login, to many mistakes
     SECURING = auto()  # TLS shakes hands
     OVER = auto()  # nothing more is read
 

@@ -155,12 +155,28 @@ class Session(Link):
             self._begin_tls(answer, has_more=has_more)
         elif answer.step is Step.LOGIN:
             self._begin_login()
+        elif answer.step is Step.LATER:
+            self._answer_later(answer.line)
         elif answer.step in (Step.RESPONSE, Step.NEXT):
             self._phase = RESPONSES if answer.step is Step.RESPONSE else COMMANDS
             self._say(answer.line)
         else:
             self._say(answer.line)
             self._hang_up(is_talking=has_more or answer.step is Step.CUT)
+
+    def _answer_later(self, line: bytes) -> None:
+        """Let who makes many mistakes wait for each answer; what comes meanwhile is kept."""
+        self._phase = ACCEPTING
+        self._until = float("inf")
+        self._event_loop.call_later(self._limits.error_delay_seconds, self._answer_now, line)
+
+    def _answer_now(self, line: bytes) -> None:
+        self._phase = COMMANDS
+        self._wait_until(self._limits.idle_seconds)
+        self._say(line)
+        if self._held:
+            self._await_chunk()
+        self._go_on()
 
     def _answer(self, line: bytes) -> Answer:
         if not line.endswith(b"\r\n"):

@@ -45,6 +45,8 @@ class SessionLimits:
     command_length: int = 2_048  # with its CRLF; RFC 5321 §4.5.3.1.4 demands 512
     line_length: int = 64 * 1024  # of the content, without its CRLF
     errors: int = 20  # of a session
+    forgiven_errors: int = 3  # that are answered at once; each one more after the delay
+    error_delay_seconds: float = 0.0
     fruitless: int = 100  # commands since the last message that brought none nearer
     connections: int = 1_000
     connections_per_client: int = 500
