@@ -108,19 +108,20 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _work(settings: Settings, arguments: argparse.Namespace) -> int:
     """Be what this process is to be: one of several, the first of several, or all there is."""
-    count = process_count(settings.processes, len(os.sched_getaffinity(0)))
+    share: Share | None = arguments.share
     given: Given = {}
-    if arguments.share is None:
+    if share is None:
+        count = process_count(settings.processes, len(os.sched_getaffinity(0)))
         _mind_descriptors(settings, count)
         given = _handed(settings)
         await prepare_spools(settings, count)
-    if arguments.share is None and count > 1:
-        return await _supervise(settings, arguments, count, given)
+        if count > 1:
+            return await _supervise(settings, arguments, count, given)
     events = StreamEventLog(sys.stdout, _format(settings, is_json=arguments.json))
     try:
-        if arguments.share is not None:
+        if share is not None:
             load = partial(load_settings, arguments.config, os.environ)
-            return await Worker(settings, arguments.share, load).run(events)
+            return await Worker(settings, share, load).run(events)
         return await _serve(settings, arguments, events, given)
     finally:
         events.close()
