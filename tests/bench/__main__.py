@@ -1,11 +1,9 @@
 """`python -m tests.bench`: us and Postfix in turn, workload by workload."""
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from tests.bench.children import BenchError
 from tests.bench.figures import Figures
 from tests.bench.growth import __main__ as growth
 from tests.bench.machine import busy, machine_line
+from tests.bench.options import add_places, write_json
 from tests.bench.ours import Ours
 from tests.bench.postfix import Postfix
 from tests.bench.report import Result, as_json, table
@@ -50,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _can_run(workload)
     ]
     print(table(results, ours.NAME, postfix.NAME))
-    if call.json is not None:
-        found = as_json(results, facts, ours.NAME, postfix.NAME)
-        call.json.write_text(json.dumps(found, indent=1) + "\n")
+    write_json(call, as_json(results, facts, ours.NAME, postfix.NAME))
     return 1 if any(None in runs for result in results for runs in result.runs.values()) else 0
 
 
@@ -75,13 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         GROWTH, action="store_true", help="growth curves instead; --growth --help says more"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run there")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        help="where queues and spools are made: the disk that is measured (default: %(default)s)",
-    )
+    add_places(parser)
     return parser
 
 

@@ -1,18 +1,16 @@
 """`python -m tests.bench.growth`, or `make bench ARGS="--growth"`: curve after curve."""
 
 import argparse
-import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from tests.bench.children import BenchError
 from tests.bench.growth import domains, lengths, shapes
 from tests.bench.growth.curves import Curve, Point, as_json, table
 from tests.bench.machine import busy, machine_line
+from tests.bench.options import add_places, write_json
 
 Course = tuple[Curve, list[Callable[[], Point]]]
 
@@ -34,9 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trouble = busy()
     print(f"{machine}{f'; {trouble}' if trouble else ''}\n", flush=True)
     curves = [_drawn(course) for course in _courses(call)]
-    if call.json is not None:
-        found = {"machine": machine, "busy": trouble, "curves": [as_json(c) for c in curves]}
-        call.json.write_text(json.dumps(found, indent=1) + "\n")
+    found = {"machine": machine, "busy": trouble, "curves": [as_json(curve) for curve in curves]}
+    write_json(call, found)
     return 1 if any(curve.remarks for curve in curves) else 0
 
 
@@ -55,13 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="little work at each point: a try")
     parser.add_argument("--million", action="store_true", help="a queue of a million, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every point there")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        help="where spools are made: the disk that is measured (default: %(default)s)",
-    )
+    add_places(parser)
     return parser
 
 

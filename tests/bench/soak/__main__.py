@@ -1,7 +1,6 @@
 """`python -m tests.bench.soak`: minutes or hours in bad weather, and a verdict."""
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tests.bench.children import BenchError
 from tests.bench.machine import machine_line
+from tests.bench.options import add_places, write_json
 from tests.bench.soak.run import Terms, shown, soak
 
 LEAST = 0.3  # minutes
@@ -32,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"NOT RIGHT: {error}\nSee {folder}.")
         return 1
     print("", *shown(result), sep="\n")
-    if call.json is not None:
-        facts = {"machine": machine, "terms": asdict(terms), **asdict(result)}
-        call.json.write_text(json.dumps(facts, indent=1) + "\n")
+    write_json(call, {"machine": machine, "terms": asdict(terms), **asdict(result)})
     if result.objections:
         print(f"The spool, the log and all records are in {folder}.")
         return 1
@@ -45,20 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.soak",
-        description="mta for a long time under load, while everything around it goes wrong.",
+        description="mta for a long time under load, while everything around it goes wrong."
+        " What it leaves is removed if all held.",
     )
     parser.add_argument("--minutes", type=float, default=10, help="default: %(default)s")
     parser.add_argument(
         "--rate", type=float, default=100, help="messages a second (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        help="where the spool is made, and removed if all held (default: %(default)s)",
-    )
+    add_places(parser)
     return parser
 
 
