@@ -10,6 +10,7 @@ from mta.model.envelope import Destination, MessageId
 from mta.model.trouble import SpoolError
 
 from mta.flow.courier import Courier
+from mta.flow.desk import Desk
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
 from mta.flow.ports import EventLog, SlotKeeper
@@ -24,6 +25,7 @@ from mta.edge.submission import Given, SubmissionServer
 
 from mta.config import Settings
 from mta.fittings import fittings_for, listeners_of
+from mta.httpdoor import http_door
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +105,12 @@ class Server:
             shares_ports=slots is not None,
             given=given,
         )
+        desk = Desk(intake=self._intake, spool=spool, new_id=new_id)
+        self._http = (
+            http_door(settings, settings.admin, desk, lambda: self._fittings)
+            if settings.admin is not None
+            else None
+        )
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -114,6 +122,8 @@ class Server:
         self._restore_counts()
         await self._door.start()
         await self._dispatcher.resume(list(self._spool.envelopes()))
+        if self._http is not None:
+            await self._http.start()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry mail until `stop` is set, then end in good order."""
@@ -147,6 +157,8 @@ class Server:
         limit = self._settings.shutdown
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._door.drain(limit), name="drain")
+            if self._http is not None:
+                tasks.create_task(self._http.drain(limit), name="drain HTTP")
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
 
     async def _keep_up(self) -> None:

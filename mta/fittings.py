@@ -28,6 +28,7 @@ from mta.flow.quotas import QuotaTerms
 from mta.flow.settlement import Terms
 from mta.flow.slots import Room
 
+from mta.edge.api import ApiLimits
 from mta.edge.lookup import DnsLookup
 from mta.edge.signer import DkimSigner, signatures
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
@@ -91,6 +92,7 @@ class Fittings:
     room: Room
     limits: SessionLimits
     quotas: QuotaTerms
+    api_limits: ApiLimits
     tls: ssl.SSLContext | None
 
 
@@ -111,6 +113,7 @@ def fittings_for(settings: Settings) -> Fittings:
         ),
         limits=_limits(settings.limits),
         quotas=_quotas(settings.quotas),
+        api_limits=_api_limits(settings.limits),
         tls=_tls(settings),
     )
 
@@ -247,9 +250,21 @@ def _allowance(quota: Quota) -> Allowance:
     return Allowance(quota.messages, quota.recipients, quota.size, quota.connections)
 
 
+def _api_limits(given: Limits) -> ApiLimits:
+    return ApiLimits(
+        message_size=given.message_size,
+        recipients=given.recipients,
+        line_length=given.line_length,
+        buffer_bytes=given.buffer,
+    )
+
+
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """Our certificate: the configured one, or one that we sign ourselves, once."""
-    if all(listen.tls is TlsStart.NONE for listen in settings.listen):
+    starts = {listen.tls for listen in settings.listen}
+    if settings.admin is not None:
+        starts.add(settings.admin.tls)
+    if starts == {TlsStart.NONE}:
         return None
     certificate, key = settings.tls.certificate, settings.tls.key
     if certificate is None or key is None:

@@ -457,7 +457,10 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
         ("listen: [{auth: optional}]", "listen[0].auth: AUTH is not in this version"),
         ("limits: {disk_low: 0}", "limits.disk_low: a disk that is full to its end"),
         ("users: u.yaml", "users: not used in this version"),
-        ("admin: {}", "admin: not used in this version"),
+        (
+            "admin: {plaintext_tokens: true}",
+            "admin.plaintext_tokens: whoever is on the way can read the tokens, and send with them",
+        ),
         (
             "senders: [a.test]\nlisten: [{networks: [0.0.0.0/0]}]",
             "listen[0].networks: anybody may send here",

@@ -60,6 +60,7 @@ FIXED = (
     "limits.inodes_low",
     "limits.inodes_high",
     "keep",
+    "admin",
     "log",
     "shutdown",
     "processes",

@@ -160,8 +160,11 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "limits.disk_low", "a disk that is full to its end keeps mail from being settled, too"
     if settings.users is not None:
         yield "users", "not used in this version"
-    if settings.admin is not None:
-        yield "admin", "not used in this version"
+    if settings.admin is not None and settings.admin.plaintext_tokens:
+        yield (
+            "admin.plaintext_tokens",
+            "whoever is on the way can read the tokens, and send with them",
+        )
     yield from _surprises_of_delivery(settings)
     yield from _surprises_of_files(settings)
 

@@ -78,6 +78,12 @@ def _a_floor(value: object) -> object:
     return value
 
 
+def _none_or_implicit(value: object) -> object:
+    if value not in (TlsStart.NONE, TlsStart.IMPLICIT):
+        raise ValueError("expected none or implicit")
+    return value
+
+
 def _auto_or_count(value: object) -> object:
     if value in ("auto", None):
         return None
@@ -300,9 +306,11 @@ class DkimKey(Section):
 
 
 class Admin(Section):
-    """The operator's own listener."""
+    """The HTTP listener."""
 
     address: ListenAddress = Endpoint("127.0.0.1", 8026)
+    tls: Annotated[TlsStart, BeforeValidator(_none_or_implicit)] = TlsStart.NONE
+    plaintext_tokens: bool = False
 
 
 class Log(Section):
@@ -329,7 +337,7 @@ class Settings(Section):
     delivery: Delivery = Delivery()
     dns: Dns = Dns()
     dkim: tuple[DkimKey, ...] = ()
-    admin: Admin | None = None
+    admin: Admin | None = Admin()
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
     processes: Processes = None

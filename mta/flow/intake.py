@@ -11,7 +11,14 @@ from mta.model.outcome import Reply
 from mta.model.trouble import SigningError, SpoolError
 
 from mta.rules.admission import objection_to_sender
-from mta.rules.headers import Header, Passage, completed, objection_to_header, read_header
+from mta.rules.headers import (
+    Header,
+    Passage,
+    completed,
+    message_id_of,
+    objection_to_header,
+    read_header,
+)
 from mta.rules.quota import Load
 from mta.rules.signing import author_domain
 
@@ -86,17 +93,21 @@ class Intake:
             self._quotas.charge(load, address)
         return objection
 
-    async def accept(self, submission: Submission) -> Reply:
+    def message_id(self, id: MessageId) -> str:
+        """The Message-ID of a message of ours that comes without one."""
+        return message_id_of(id, self.house.hostname)
+
+    async def accept(self, submission: Submission, id: MessageId | None = None) -> Reply:
         """Take a message from a door; the reply is the one to its final dot.
 
         The message is ours from the moment that `Spool.add` returns (RFC 5321 §4.2.5); only
-        then is the reply a 250.
+        then is the reply a 250. `id` is a new one, unless the door has it already.
         """
         client, header = submission.client, read_header(submission.content)
         objection = objection_to_header(header) or self._overdraft(submission)
         if objection is not None:
             return self._refused(objection, submission.sender, client)
-        id = self._new_id()
+        id = id or self._new_id()
         passage = Passage(id, self.house.hostname, client, self._clock())
         content = completed(header, passage, submission.recipients)
         try:

@@ -55,6 +55,10 @@ class Spool(Protocol):
         """All that is unsettled, oldest first."""
 
     @property
+    def count(self) -> int:
+        """How many messages are unsettled."""
+
+    @property
     def is_writable(self) -> bool:
         """Whether a `record` would reach the disk, as far as is known."""
 

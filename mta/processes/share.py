@@ -60,6 +60,7 @@ class Share:
             update={
                 "spool": spool_of(settings.spool, self.number),
                 "tls": _tls_of_all(settings),
+                "admin": None if self.number else settings.admin,  # one door, at the first
                 "listen": tuple(
                     _at_port(listen, port)
                     for listen, port in zip(settings.listen, self.ports, strict=True)

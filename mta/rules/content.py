@@ -198,3 +198,17 @@ def _beginning_of_end(data: bytes) -> int:
         if data.endswith(_END[:length]):
             return len(data) - length
     return len(data)
+
+
+def normalised(text: bytes, *, line_length: int) -> bytes | Reply:
+    """A content that came whole and not by SMTP, as it is stored; or why it is not taken.
+
+    Its end is known, so a bare newline can hide nothing: each becomes CRLF.
+    """
+    if b"\0" in text:
+        return NUL
+    if has_bare_newlines(text):
+        text = _BARE.sub(b"\r\n", text)
+    if max(map(len, text.split(b"\r\n"))) > line_length:
+        return LINE_TOO_LONG
+    return text if text.endswith(b"\r\n") or not text else text + b"\r\n"

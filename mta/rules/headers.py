@@ -13,9 +13,11 @@ from typing import NamedTuple
 from mta.model.address import Address
 from mta.model.envelope import Client, MessageId
 from mta.model.outcome import Reply
+from mta.model.text import printable_ascii
 from mta.model.value import value
 
 MAX_RECEIVED = 50  # hops after which a message is in a loop, RFC 5321 §6.3
+MAX_MESSAGE_ID = 1000  # octets of a field Message-ID that are looked at
 MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
 
 # A field and its folded lines, RFC 5322 §2.2; white space before the colon is its obsolete form.
@@ -93,12 +95,26 @@ def completed(header: Header, passage: Passage, recipients: tuple[Address, ...])
     if b"date" not in names:
         parts.append(f"Date: {_date(passage.at)}\r\n".encode())
     if b"message-id" not in names:
-        parts.append(f"Message-ID: <{passage.id}@{passage.hostname}>\r\n".encode())
+        parts.append(f"Message-ID: {message_id_of(passage.id, passage.hostname)}\r\n".encode())
     if names.isdisjoint(_PRIVATE_FIELDS) and _is_followed_by_body(header):
         parts.append(header.content)
     else:
         parts += _header_and_body(header)
     return b"".join(parts)
+
+
+def message_id_of(id: MessageId, hostname: str) -> str:
+    """The Message-ID of a message that came without one."""
+    return f"<{id}@{hostname}>"
+
+
+def message_id(header: Header) -> str | None:
+    """The Message-ID that a message came with, on one line; None where it has none."""
+    for name, start, end in header.fields:
+        if name == b"message-id":
+            text = header.content[start : min(end, start + MAX_MESSAGE_ID)].partition(b":")[2]
+            return printable_ascii(text.decode("utf-8", "replace").strip())
+    return None
 
 
 def header_of(content: bytes) -> bytes:

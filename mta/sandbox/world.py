@@ -92,6 +92,7 @@ class World:
             "hostname": HOSTNAME,
             "spool": str(self.folder / "spool"),
             "listen": [{"address": listen}],
+            "admin": {"address": f"{HOME}:0"},
             "delivery": {
                 "mode": "fallback",
                 "smarthost": self._smarthost(),

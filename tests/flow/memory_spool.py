@@ -54,6 +54,10 @@ class MemorySpool:
     def envelopes(self) -> Iterable[Envelope]:
         return sorted(self._envelopes.values(), key=lambda envelope: envelope.accepted_at)
 
+    @property
+    def count(self) -> int:
+        return len(self._envelopes)
+
     def objection(self, size: int) -> str | None:
         return self.closed_because
 

@@ -234,6 +234,11 @@ class FileSpool:
         """Whether a `record` would reach the disk, as far as is known."""
         return self._journal.trouble is None
 
+    @property
+    def count(self) -> int:
+        """See `Spool`."""
+        return len(self._held)
+
     def objection(self, size: int) -> str | None:
         """Why a message of `size` octets cannot be taken now, in words; None if it can."""
         if self._journal.trouble:
