@@ -6,9 +6,10 @@ import random
 import time
 from types import MappingProxyType
 
-from mta.model.envelope import Destination, MessageId
+from mta.model.envelope import Destination, Envelope, MessageId
 from mta.model.trouble import SpoolError
 
+from mta.flow.collector import Collector
 from mta.flow.courier import Courier
 from mta.flow.desk import Desk
 from mta.flow.dispatcher import Dispatcher
@@ -19,6 +20,7 @@ from mta.flow.settlement import Settlement
 from mta.flow.slots import Slots
 
 from mta.edge.idn import to_ascii
+from mta.edge.maildrop.folder import MaildropFolder
 from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import Given, SubmissionServer
@@ -74,7 +76,7 @@ class Server:
             quotas=self._quotas,
             clock=time.time,
             new_id=new_id,
-            on_stored=lambda envelope: self._dispatcher.enqueue(envelope),
+            on_stored=self._on_stored,
             to_ascii=to_ascii,
         )
         self._settlement = Settlement(
@@ -94,6 +96,12 @@ class Server:
             clock=time.time,
         )
         (slots or self._own_slots).join(self._dispatcher)
+        self._collector: Collector | None = None
+        if settings.maildrop is not None:
+            self._maildrop = MaildropFolder(settings.maildrop, fittings.drop_limits)
+            self._collector = Collector(
+                maildrop=self._maildrop, intake=self._intake, on_free=self._dispatcher.enqueue
+            )
         self._door = SubmissionServer(
             listeners=listeners_of(settings),
             door=self._intake,
@@ -121,7 +129,10 @@ class Server:
         """Listen, and take up what is queued. Raises ListenError."""
         self._restore_counts()
         await self._door.start()
-        await self._dispatcher.resume(list(self._spool.envelopes()))
+        envelopes = list(self._spool.envelopes())
+        if self._collector is not None:
+            envelopes = await self._collector.resumed(envelopes)
+        await self._dispatcher.resume(envelopes)
         if self._http is not None:
             await self._http.start()
 
@@ -129,6 +140,8 @@ class Server:
         """Carry mail until `stop` is set, then end in good order."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._dispatcher.run(), name="dispatcher")
+            if self._collector is not None:
+                tasks.create_task(self._collector.run(stop), name="collector")
             upkeep = tasks.create_task(self._keep_up(), name="upkeep")
             counts = tasks.create_task(self._keep_counts(), name="counts")
             await stop.wait()
@@ -151,6 +164,12 @@ class Server:
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
         self._door.replace_limits(fittings.limits)
+        if self._collector is not None:
+            self._maildrop.limits = fittings.drop_limits
+
+    def _on_stored(self, envelope: Envelope) -> None:
+        if self._collector is None or not self._collector.holds(envelope):
+            self._dispatcher.enqueue(envelope)
 
     async def _stop(self) -> None:
         """Let nobody in, and what is under way end within the time that the settings give."""

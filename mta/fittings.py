@@ -30,6 +30,7 @@ from mta.flow.slots import Room
 
 from mta.edge.api import ApiLimits
 from mta.edge.lookup import DnsLookup
+from mta.edge.maildrop.folder import DropLimits
 from mta.edge.signer import DkimSigner, signatures
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 from mta.edge.spool.files import FileSpool
@@ -93,6 +94,7 @@ class Fittings:
     limits: SessionLimits
     quotas: QuotaTerms
     api_limits: ApiLimits
+    drop_limits: DropLimits
     tls: ssl.SSLContext | None
 
 
@@ -114,6 +116,7 @@ def fittings_for(settings: Settings) -> Fittings:
         limits=_limits(settings.limits),
         quotas=_quotas(settings.quotas),
         api_limits=_api_limits(settings.limits),
+        drop_limits=DropLimits(settings.limits.message_size, settings.limits.line_length),
         tls=_tls(settings),
     )
 

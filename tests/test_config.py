@@ -77,7 +77,27 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 def test_the_example_is_nothing_but_defaults() -> None:
     example = load_settings(EXAMPLE, {}).shown()
 
-    assert example == load_settings(None, {}).shown() | {"spool": str(EXAMPLE.parent / "spool")}
+    assert example == load_settings(None, {}).shown() | {
+        "spool": str(EXAMPLE.parent / "spool"),
+        "maildrop": str(EXAMPLE.parent / "spool" / "maildrop"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "folder"),
+    [
+        ({}, "spool/maildrop"),
+        ({"spool": "/s"}, "/s/maildrop"),
+        ({"spool": "/s", "maildrop": "/m"}, "/m"),
+        ({"spool": "/s", "maildrop": None}, None),
+    ],
+)
+def test_the_drop_folder_is_in_the_spool_by_default(
+    keys: dict[str, object], folder: str | None
+) -> None:
+    found = Settings.model_validate(keys).maildrop
+
+    assert found == (None if folder is None else Path(folder))
 
 
 def keys_below(section: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], object]]:

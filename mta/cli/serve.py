@@ -52,6 +52,7 @@ OTHER_DESCRIPTORS = 64  # files of the spool, names being looked up, what Python
 FIXED = (
     "hostname",
     "spool",
+    "maildrop",
     "listen",
     "bare_newlines",
     "limits.queue",
@@ -88,6 +89,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO, format=f"%(levelname)s {name}%(message)s", stream=sys.stderr, force=True
     )
+    os.umask(0o077)  # what we write is nobody else's; the spool can be entered, for the drop folder
     if sys.stdout is None:  # or the next file opened would take its place
         log.error("mta cannot start: standard output is closed; give it a file or /dev/null")
         return 1

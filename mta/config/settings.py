@@ -19,6 +19,8 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -51,6 +53,8 @@ KIB = 1024
 MIB = 1024 * KIB
 MAX_PROCESSES = 64
 _LONGEST_SOCKET = 107  # octets of a Unix socket's path: sun_path in unix(7)
+MAILDROP = "maildrop"  # in the spool's folder
+_IN_THE_SPOOL = Path("spool", MAILDROP)  # this object: nobody wrote it
 
 
 def _not_a_boolean(value: object) -> object:
@@ -116,6 +120,15 @@ def _default_hostname() -> str:
         except ValueError:
             continue
     return "localhost"
+
+
+def _or_in_the_spool(
+    value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+) -> object:
+    """The default is in the spool's folder, which stands before it and may be wrong."""
+    if value is _IN_THE_SPOOL:
+        return info.data.get("spool", Path()) / MAILDROP
+    return read(value)
 
 
 Domain = Annotated[str, BeforeValidator(read_domain)]
@@ -325,6 +338,9 @@ class Settings(Section):
     hostname: Domain = Field(default_factory=_default_hostname)
     spool: Annotated[FilePath, BeforeValidator(_not_postgresql)] = Field(
         default=Path("spool"), validate_default=True
+    )
+    maildrop: Annotated[FilePath | None, WrapValidator(_or_in_the_spool)] = Field(
+        default=_IN_THE_SPOOL, validate_default=True
     )
     listen: tuple[Listen, ...] = (Listen(),)
     tls: Tls = Tls()

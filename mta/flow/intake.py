@@ -101,7 +101,8 @@ class Intake:
         """Take a message from a door; the reply is the one to its final dot.
 
         The message is ours from the moment that `Spool.add` returns (RFC 5321 §4.2.5); only
-        then is the reply a 250. `id` is a new one, unless the door has it already.
+        then is the reply a 250. `id` is a new one, unless the door has it already; a repeat of it
+        changes nothing.
         """
         client, header = submission.client, read_header(submission.content)
         objection = objection_to_header(header) or self._overdraft(submission)

@@ -1,10 +1,10 @@
 """What the flow asks of the world. Each edge keeps one of these promises."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import Protocol
 
 from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
-from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient
+from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
 from mta.model.outcome import Outcome
 from mta.model.user import LoginRefused, User
@@ -64,6 +64,34 @@ class Spool(Protocol):
 
     def objection(self, size: int) -> str | None:
         """Why a message of `size` octets cannot be taken now, in words; None if it can."""
+
+
+class Maildrop(Protocol):
+    """A folder in which the users of this host leave messages; each is a file, named by its id.
+
+    All raise MaildropError.
+    """
+
+    async def make(self) -> None:
+        """Have the folder."""
+
+    async def ids(self) -> Set[MessageId]:
+        """The ids of all that is in it."""
+
+    async def dropped(self, known: Collection[MessageId]) -> Mapping[MessageId, Submission]:
+        """Some of what is there and not `known`; what can be no message is put aside.
+
+        May be empty where the folder has not changed since all of it was given.
+        """
+
+    async def remove(self, ids: Collection[MessageId]) -> None:
+        """On return these are gone, and stay away whatever happens to the machine."""
+
+    async def put_aside(self, id: MessageId, reason: str) -> None:
+        """Put a message where an operator finds it, with the reason."""
+
+    def look_again(self) -> None:
+        """Give what was given already, if it is still there."""
 
 
 class Signer(Protocol):

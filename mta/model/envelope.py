@@ -17,10 +17,11 @@ MessageId = NewType("MessageId", str)  # lower-case letters and digits: fit for 
 class Client:
     """Who handed a message in, for its Received field and its events.
 
-    `address` is an IP address, or "unix:1000" for a user of this machine by a Unix socket.
-    `protocol` is the word of RFC 3848 and RFC 6531 §4.3: SMTP, ESMTP, ESMTPS, UTF8SMTPS, ….
+    `address` is an IP address, or "unix:1000" for a user of this machine by a Unix socket
+    or the drop folder. `protocol` is the word of RFC 3848 and RFC 6531 §4.3: SMTP, ESMTP, ESMTPS,
+    UTF8SMTPS, …; or "local" for the drop folder.
     `helo` is what the client called itself, "" where there was no such word; `user` is the name
-    under which it logged in, "" where it did not.
+    under which it logged in, "" where it did not; a login on this machine is none here.
     """
 
     address: str

@@ -9,6 +9,10 @@ class SpoolFull(SpoolError):
     """No room for another message now: a full disk, a full queue, too few inodes."""
 
 
+class MaildropError(Exception):
+    """The drop folder could not be read or written; what is in it stays there."""
+
+
 class SigningError(Exception):
     """A key could not be read or used; the message names the key and the cure."""
 

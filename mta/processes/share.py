@@ -59,6 +59,7 @@ class Share:
         return settings.model_copy(
             update={
                 "spool": spool_of(settings.spool, self.number),
+                "maildrop": None if self.number else settings.maildrop,  # one alone takes from it
                 "tls": _tls_of_all(settings),
                 "admin": None if self.number else settings.admin,  # one door, at the first
                 "listen": tuple(

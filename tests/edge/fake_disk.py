@@ -157,7 +157,7 @@ class MemoryDisk(Disk):
         self._files[self._next_file] = OpenFile(inode, position)
         return self._next_file
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path, mode: int = 0o700) -> None:
         self._call("make_folder")
         self._folder(path.parent).cache.setdefault(path.name, Folder())
 

@@ -86,7 +86,8 @@ def test_nobody_else_may_look_into_it_whatever_the_umask(tmp_path: Path, mask: i
 
     run(scenario())
 
-    for path in [tmp_path / "spool", *(tmp_path / "spool").rglob("*")]:
+    assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o711  # the way to the drop folder
+    for path in (tmp_path / "spool").rglob("*"):
         expected = 0o700 if path.is_dir() else 0o600
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
 

@@ -215,7 +215,7 @@ class House:
             quotas=Quotas(terms=quotas or QuotaTerms(), clock=self.clock),
             clock=self.clock,
             new_id=lambda: MessageId(f"m{next(numbers)}"),
-            on_stored=lambda envelope: self.dispatcher.enqueue(envelope),
+            on_stored=self.on_stored,
         )
         self.settlement = Settlement(
             terms=Terms(mode, plan),
@@ -243,6 +243,9 @@ class House:
             self.events,
         )
         assert ports  # the fakes keep the promises of the ports: mypy reads this line
+
+    def on_stored(self, envelope: Envelope) -> None:
+        self.dispatcher.enqueue(envelope)
 
     def clock(self) -> float:
         return self.now

@@ -36,6 +36,12 @@ def test_it_has_its_own_spool_the_common_ports_and_its_part_of_the_limits() -> N
     assert mine.delivery == settings().delivery
 
 
+def test_the_first_alone_takes_from_the_drop_folder() -> None:
+    folders = [Share(number, 2, (0, 587), 5).of(settings()).maildrop for number in (0, 1)]
+
+    assert folders == [Path("/spool/maildrop"), None]
+
+
 def test_a_certificate_of_the_operator_s_stays() -> None:
     given = Settings.model_validate({"tls": {"certificate": "c.pem", "key": "k.pem"}})
 

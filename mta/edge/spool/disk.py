@@ -32,11 +32,11 @@ class Room:
 class Disk:
     """The real one."""
 
-    def make_folder(self, path: Path) -> None:
-        """Make it, for its owner alone, or have it so."""
+    def make_folder(self, path: Path, mode: int = 0o700) -> None:
+        """Make it, for its owner alone or with another mode, or have it so."""
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        path.chmod(0o700)
+        path.chmod(mode)
 
     def names(self, folder: Path) -> list[str]:
         """What a folder holds, in order."""

@@ -63,7 +63,7 @@ def _claimed(folder: Path, disk: Disk) -> int:
     Raises SpoolError where it is somebody else's or another process has it, and OSError.
     """
     _refuse_foreign(folder, disk)
-    disk.make_folder(folder)
+    disk.make_folder(folder, 0o711)  # others may go through it, to the drop folder
     disk.sync_folder(folder.parent)
     return disk.lock(folder / "lock")
 
