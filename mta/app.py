@@ -16,6 +16,7 @@ from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
 from mta.flow.ports import EventLog, SlotKeeper
 from mta.flow.quotas import Quotas
+from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement
 from mta.flow.slots import Slots
 
@@ -82,7 +83,7 @@ class Server:
         self._settlement = Settlement(
             terms=fittings.terms,
             spool=spool,
-            intake=self._intake,
+            reporter=Reporter(spool=spool, intake=self._intake, events=events, clock=time.time),
             events=events,
             clock=time.time,
             chance=random.random,
@@ -157,8 +158,8 @@ class Server:
         """
         self._fittings = fittings = fittings_for(settings)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
-        self._settlement.terms = fittings.terms
         self._quotas.replace_terms(fittings.quotas)
+        self._settlement.renew(fittings.terms)
         self._dispatcher.room = self._own_slots.room = fittings.room
         self._dispatcher.reroute()
         if fittings.tls is not None:

@@ -106,7 +106,7 @@ def fittings_for(settings: Settings) -> Fittings:
         signer=_signer(settings),
         lookup=_lookup(settings),
         ways=_ways(settings),
-        terms=Terms(delivery.mode, _plan(delivery)),
+        terms=Terms(delivery.mode, _plan(delivery), delivery.delay_report_after),
         room=Room(
             delivery.concurrency,
             delivery.per_destination,

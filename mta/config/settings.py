@@ -295,6 +295,7 @@ class Delivery(Section):
         8 * HOUR,
     )
     give_up_after: Duration = 5 * DAY
+    delay_report_after: DurationOrZero = 4 * HOUR
     concurrency: Count = 100
     per_destination: Count = 10
     messages_per_connection: Count = 100

@@ -168,7 +168,9 @@ def _part(letter: Letter, places: Sequence[int]) -> Letter:
     """The letter for those of its recipients at these places."""
     if len(places) == len(letter.recipients):
         return letter
-    return replace(letter, recipients=tuple([letter.recipients[place] for place in places]))
+    recipients = tuple([letter.recipients[place] for place in places])
+    requests = tuple([letter.requests[place] for place in places]) if letter.requests else ()
+    return replace(letter, recipients=recipients, requests=requests)
 
 
 def _enter(

@@ -2,40 +2,42 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mta.model.envelope import Consignment, Envelope, MessageId, State
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
-from mta.rules.dsn import report_for, report_id
-from mta.rules.headers import header_of
+from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
 from mta.rules.progress import Mode, Step, after_attempt, consignments, suspended
 from mta.rules.retry import JITTER, RetryPlan
 
-from mta.flow.intake import Intake
+from mta.flow.agenda import Agenda
 from mta.flow.ports import Chance, Clock, EventLog, Spool
-
-TOGETHER = 60.0  # seconds that a report waits for recipients about to be tried
+from mta.flow.reporting import Reporter
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long mail is tried, and on which roads."""
+    """How long mail is tried, and on which roads.
+
+    Mail that takes longer than `delay_report_after` seconds is late, and its sender is told;
+    0: nothing ever is.
+    """
 
     mode: Mode
     plan: RetryPlan
+    delay_report_after: float = 0.0
 
 
 class Settlement:
     """Brings every attempt to its end.
 
     The order of effects: a recipient's result is on its way to the disk before its report is
-    stored, and a report is stored before its original is forgotten. A crash between repeats
-    the report, under an id that the spool recognises.
+    stored, and a report is stored before its original is forgotten.
     """
 
     def __init__(
@@ -43,19 +45,21 @@ class Settlement:
         *,
         terms: Terms,
         spool: Spool,
-        intake: Intake,
+        reporter: Reporter,
         events: EventLog,
         clock: Clock,
         chance: Chance,
     ) -> None:
         self.terms = terms
         self._spool = spool
-        self._intake = intake
+        self._reporter = reporter
         self._events = events
         self._clock = clock
         self._chance = chance
         self._finishing: set[MessageId] = set()
         self._postponed: dict[MessageId, float] = {}  # until when each report waits for others
+        self._delays = Agenda(self._is_here)  # when what waits is late
+        self._nothing_late_before = 0.0
 
     async def settle(
         self, consignment: Consignment, outcomes: Sequence[Outcome]
@@ -63,54 +67,76 @@ class Settlement:
         """Take the outcomes of one attempt, one for each place; gives what is to be tried again."""
         chance = self._chance()  # one for all: what was deferred together is tried together
         now = self._clock()
+        envelope = self._current(consignment)
         steps = {
             place: after_attempt(
-                consignment.envelope.recipients[place],
+                envelope.recipients[place],
                 outcome,
                 road=consignment.destination.road,
                 mode=self.terms.mode,
                 plan=self.terms.plan,
-                accepted_at=consignment.envelope.accepted_at,
+                accepted_at=envelope.accepted_at,
                 now=now,
                 chance=chance,
             )
             for place, outcome in zip(consignment.places, outcomes, strict=True)
         }
-        return await self._take(consignment, steps)
+        return await self._take(envelope, steps)
 
     async def suspend(
         self, consignment: Consignment, outcome: Outcome, until: float
     ) -> list[Consignment]:
         """Put off, untried, what came due while its destination is shut."""
         spread = until + (until - self._clock()) * JITTER * self._chance()
+        envelope = self._current(consignment)
         steps = {
             place: suspended(
-                consignment.envelope.recipients[place],
+                envelope.recipients[place],
                 outcome,
                 until=spread,
                 road=consignment.destination.road,
                 mode=self.terms.mode,
                 plan=self.terms.plan,
-                accepted_at=consignment.envelope.accepted_at,
+                accepted_at=envelope.accepted_at,
                 now=self._clock(),
             )
             for place in consignment.places
         }
-        return await self._take(consignment, steps)
+        return await self._take(envelope, steps)
 
     async def resume(self, envelope: Envelope) -> list[Consignment]:
         """Finish what a crash may have left between a result and its report; gives what waits."""
+        # What came due while we were down is tried before anybody hears that it is late.
+        self._nothing_late_before = self._clock() + TOGETHER
         await self._finish(envelope.id)
-        return list(consignments(envelope, self.terms.mode))
+        waiting = list(consignments(envelope, self.terms.mode))
+        if waiting:
+            self._expect_delay(envelope)
+        return waiting
+
+    def renew(self, terms: Terms) -> None:
+        """Put new terms in force."""
+        self.terms = terms
+        self._delays.clear()
+        for envelope in self._spool.envelopes():
+            self._expect_delay(envelope)
 
     async def report_overdue(self) -> None:
-        """Send the reports that have waited long enough: for other recipients, or for the disk."""
+        """Send the reports that have waited long enough: for other recipients, or for the disk.
+
+        And those about mail that is late by now.
+        """
         now = self._clock()
         for id in [id for id, until in self._postponed.items() if until <= now]:
             await self._finish(id)
+        for id in self._delays.due(now):
+            if self._is_here(id):
+                await self._finish(id)
+            if self._is_here(id) and Action.DELAYED in self._owed(self._spool.envelope(id)):
+                self._delays.enter(now + TOGETHER, id)  # it is being tried
 
-    async def _take(self, consignment: Consignment, steps: Mapping[int, Step]) -> list[Consignment]:
-        id = consignment.envelope.id
+    async def _take(self, envelope: Envelope, steps: Mapping[int, Step]) -> list[Consignment]:
+        id = envelope.id
         changes = {place: step.recipient for place, step in steps.items()}
         try:
             await self._spool.record(id, changes)
@@ -118,32 +144,36 @@ class Settlement:
             # In force all the same while we live; after a crash the attempt is repeated.
             log.error("%s: the result of an attempt is not on disk: %s", id, error)
         for step in steps.values():
-            self._say_step(consignment.envelope, step)
+            self._say_step(envelope, step)
         await self._finish(id)
         if all(recipient.state is not State.WAITING for recipient in changes.values()):
             return []
-        again = consignment.envelope.with_recipients(changes)
+        if any(envelope.recipients[place].last is None for place in changes):
+            self._expect_delay(envelope)
+        again = envelope.with_recipients(changes)
         return list(consignments(again, self.terms.mode, changes))
 
     async def _finish(self, id: MessageId) -> None:
-        """Report what failed and forget what is settled; one task at a time for each message."""
+        """Tell what is owed and forget what is settled; one task at a time for each message."""
         if id in self._finishing:
             return  # whoever is at it looks again before it leaves
         self._finishing.add(id)
         try:
-            while failed := _to_report(self._spool.envelope(id), self._clock()):
-                await self._report(self._spool.envelope(id), failed)
+            while due := self._to_tell(envelope := self._spool.envelope(id)):
+                for action, places in due.items():
+                    until = envelope.accepted_at + self.terms.plan.give_up_after
+                    await self._reporter.tell(id, action, places, until)
         except SpoolError as error:
             log.error("%s: its report is not on disk, and is tried again: %s", id, error)
             self._postponed[id] = self._clock() + TOGETHER
         else:
-            await self._leave(self._spool.envelope(id))
+            await self._leave(envelope)
         finally:
             self._finishing.remove(id)
 
     async def _leave(self, envelope: Envelope) -> None:
         """Forget a message, or note that a report is still owed."""
-        if any(recipient.state is State.FAILED for recipient in envelope.recipients):
+        if owed(envelope, is_late=False):
             self._postponed.setdefault(envelope.id, self._clock() + TOGETHER)
             return
         self._postponed.pop(envelope.id, None)
@@ -155,31 +185,35 @@ class Settlement:
             # Not before: a crash would then repeat what was called settled.
             self._events.emit(self._event(Kind.SETTLED, envelope))
 
-    async def _report(self, envelope: Envelope, failed: Sequence[int]) -> None:
-        """Tell the sender, once; nobody is told of what has the null sender (RFC 5321 §4.5.5)."""
-        if envelope.sender is None:
-            dropped = self._event(Kind.DROPPED, envelope)
-            self._events.emit(replace(dropped, text="a report that fails is not reported"))
-        else:
-            # The id is derived, so that a repeat after a crash is recognised as one.
-            id = report_id(envelope.id, failed)
-            header = await self._header(envelope.id)
-            hostname = self._intake.house.hostname
-            report = report_for(envelope, failed, header, id, hostname, self._clock())
-            await self._intake.enqueue(id, report)
-            reported = self._event(Kind.REPORTED, envelope)
-            self._events.emit(replace(reported, report=id, sender=str(envelope.sender)))
-        told = {
-            place: replace(envelope.recipients[place], state=State.REPORTED) for place in failed
-        }
-        await self._spool.record(envelope.id, told)
+    def _to_tell(self, envelope: Envelope) -> dict[Action, list[int]]:
+        """What its sender is to hear now: nothing while others are about to be tried."""
+        found = self._owed(envelope)
+        return {} if found and others_are_due(envelope, self._clock()) else found
 
-    async def _header(self, id: MessageId) -> bytes:
+    def _owed(self, envelope: Envelope) -> dict[Action, list[int]]:
+        now = self._clock()
+        is_late = bool(self.terms.delay_report_after) and now >= self._late_at(envelope)
+        return owed(envelope, is_late=is_late)
+
+    def _expect_delay(self, envelope: Envelope) -> None:
+        """Look again at a message when it is late, if its sender may want to hear of that."""
+        if self.terms.delay_report_after and envelope.sender is not None:
+            self._delays.enter(self._late_at(envelope), envelope.id)
+
+    def _late_at(self, envelope: Envelope) -> float:
+        starts_at = max(envelope.accepted_at, envelope.request.hold_until)
+        return max(starts_at + self.terms.delay_report_after, self._nothing_late_before)
+
+    def _is_here(self, id: MessageId) -> bool:
         try:
-            return header_of(await self._spool.content(id))
-        except SpoolError as error:
-            log.error("%s: its report goes without its header: %s", id, error)
-            return b""
+            self._spool.envelope(id)
+        except KeyError:
+            return False
+        return True
+
+    def _current(self, consignment: Consignment) -> Envelope:
+        """The envelope as it is now: its delay may have been told during the attempt."""
+        return self._spool.envelope(consignment.envelope.id)
 
     def _say_step(self, envelope: Envelope, step: Step) -> None:
         recipient, outcome = step.recipient, step.recipient.last
@@ -210,24 +244,7 @@ class Settlement:
 
 _KINDS = {
     State.DELIVERED: Kind.DELIVERED,
+    State.RELAYED: Kind.DELIVERED,
     State.WAITING: Kind.DEFERRED,
     State.FAILED: Kind.FAILED,
 }
-
-
-def _to_report(envelope: Envelope, now: float) -> list[int]:
-    """The failed recipients to report now: none while others are about to be tried.
-
-    So recipients that fail together are reported together, whatever their domains.
-    """
-    failed = [
-        place
-        for place, recipient in enumerate(envelope.recipients)
-        if recipient.state is State.FAILED
-    ]
-    if failed and any(
-        recipient.state is State.WAITING and now - TOGETHER < recipient.next_at <= now
-        for recipient in envelope.recipients
-    ):
-        return []
-    return failed

@@ -69,6 +69,7 @@ class State(StrEnum):
     """How far a recipient has come."""
 
     WAITING = "waiting"  # to be tried at `next_at`
+    RELAYED = "relayed"  # delivered to a peer that tells nobody, and its sender has yet to be told
     DELIVERED = "delivered"
     FAILED = "failed"  # for good, and its sender has not been told
     REPORTED = "reported"  # for good, and its sender has been told or is owed nothing
@@ -79,7 +80,8 @@ class Recipient:
     """One recipient and what is known of it. `next_at` is in Unix seconds; it counts while WAITING.
 
     `may_have_arrived`: some attempt ended between the final dot and its reply, so no other
-    road than `road` may ever be tried. `last` is the outcome of the latest attempt.
+    road than `road` may ever be tried. `last` is the outcome of the latest attempt, and `tried_at`
+    its end in Unix seconds, 0 for none. `is_delay_told`: its sender knows that it takes long.
     """
 
     address: Address
@@ -90,6 +92,8 @@ class Recipient:
     may_have_arrived: bool = False
     last: Outcome | None = None
     request: RecipientRequest = NOTHING_FOR_RECIPIENT
+    tried_at: float = 0.0
+    is_delay_told: bool = False
 
     @property
     def is_settled(self) -> bool:

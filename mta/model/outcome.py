@@ -94,7 +94,9 @@ class Outcome:
 
     `is_from_peer` says whether `reply` holds the peer's own words. `may_have_arrived` is true
     when the connection broke between the final dot and its reply: the peer may have taken the
-    message (RFC 1047), so it must be retried on the same road only.
+    message (RFC 1047), so it must be retried on the same road only. `peer_reports`
+    says that the peer was told of which notices the sender wants, and gives them from here on
+    (RFC 3461 §5.2.1).
     """
 
     verdict: Verdict
@@ -105,6 +107,7 @@ class Outcome:
     is_from_peer: bool = False
     may_have_arrived: bool = False
     tls: TlsFacts | None = None
+    peer_reports: bool = False
 
 
 _REACH = {

@@ -21,6 +21,9 @@ class Notice(StrEnum):
     DELAY = "DELAY"
 
 
+UNASKED = frozenset({Notice.FAILURE, Notice.DELAY})  # what is told where nothing was said
+
+
 class Late(StrEnum):
     """What becomes of a message whose deadline has passed (RFC 2852 §4)."""
 
@@ -71,6 +74,10 @@ class RecipientRequest:
 
     notices: frozenset[Notice] | None = None
     original: str = ""
+
+    def wants(self, notice: Notice) -> bool:
+        """Whether the sender is to be told this."""
+        return notice in (UNASKED if self.notices is None else self.notices)
 
 
 NOTHING = MessageRequest()  # what nearly every client asks

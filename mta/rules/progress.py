@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
 from mta.model.outcome import Outcome, Verdict
+from mta.model.request import Notice
 from mta.model.value import value
 
 from mta.rules.fallback import Reason, reason_to_fall_back
@@ -40,17 +41,20 @@ def after_attempt(
     chance: float,
 ) -> Step:
     """Where a recipient stands after `outcome` on `road`."""
+    is_delivered = outcome.verdict is Verdict.DELIVERED
     tried = Recipient(
         recipient.address,
-        State.DELIVERED if outcome.verdict is Verdict.DELIVERED else State.WAITING,
+        _state_of_delivered(recipient, outcome) if is_delivered else State.WAITING,
         recipient.attempts + 1,
         recipient.next_at,
         road,
         recipient.may_have_arrived or outcome.may_have_arrived,
         outcome,
         recipient.request,
+        now,
+        recipient.is_delay_told,
     )
-    if tried.state is State.DELIVERED:
+    if is_delivered:
         return Step(tried)
     rerouted = _rerouted(tried, outcome, mode, now)
     if rerouted is not None:
@@ -68,6 +72,13 @@ def after_attempt(
     if next_at is None:
         return Step(replace(tried, state=State.FAILED))
     return Step(replace(tried, next_at=next_at))
+
+
+def _state_of_delivered(recipient: Recipient, outcome: Outcome) -> State:
+    """Whether the sender has yet to hear of it from us (RFC 3461 §5.2.2)."""
+    if outcome.peer_reports or not recipient.request.wants(Notice.SUCCESS):
+        return State.DELIVERED
+    return State.RELAYED
 
 
 def suspended(

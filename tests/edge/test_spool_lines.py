@@ -162,6 +162,28 @@ ASKED_LINE = (
 )
 
 
+TOLD = Recipient(
+    Address("bob", "there.test"),
+    State.RELAYED,
+    1,
+    last=Outcome(
+        Verdict.DELIVERED, Reply(250, "OK"), Stage.CONTENT, Scope.MESSAGE, peer_reports=True
+    ),
+    tried_at=1700000061.5,
+    is_delay_told=True,
+)
+TOLD_LINE = (
+    b'{"0":{"address":"bob@there.test","state":"relayed","attempts":1,"last":{"verdict":"delivered",'
+    b'"reply":{"code":250,"text":"OK"},"stage":"content","scope":"message","peer_reports":true},'
+    b'"tried_at":1700000061.5,"is_delay_told":true}}'
+)
+
+
+def test_what_was_told_and_what_is_to_be_told_is_kept() -> None:
+    assert changes_line({0: TOLD}) == TOLD_LINE
+    assert read_changes(TOLD_LINE) == {0: TOLD}
+
+
 def test_what_the_client_asked_for_is_kept() -> None:
     assert envelope_line(ASKED) == ASKED_LINE
     assert read_envelope(ASKED_LINE) == ASKED

@@ -19,6 +19,7 @@ from mta.model.envelope import (
 )
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome, Reply, Stage, broken, judge
+from mta.model.request import MessageRequest, Notice, RecipientRequest, Returned
 from mta.model.trouble import SigningError
 
 from mta.rules.progress import Mode
@@ -30,6 +31,7 @@ from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
 from mta.flow.ports import Connector, EventLog, Lookup, Session, Signer
 from mta.flow.quotas import Quotas, QuotaTerms
+from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement, Terms
 from mta.flow.slots import Room, Slots
 
@@ -59,6 +61,7 @@ class Peer:
     is_reachable: bool = True
     breaks_tls: bool = False
     recipients_at_once: int = 1000
+    offers_dsn: bool = False
     gate: asyncio.Event | None = None  # deliveries wait for it
     letters: list[Letter] = field(default_factory=list)
     opened: list[TlsDemand] = field(default_factory=list)
@@ -120,7 +123,8 @@ class FakeSession:
                 self.is_usable = False
                 yield broken(Stage.CONTENT, self.host, "silence", may_have_arrived=True)
             else:
-                yield judge(final, Stage.CONTENT, self.host, self.tls)
+                outcome = judge(final, Stage.CONTENT, self.host, self.tls)
+                yield replace(outcome, peer_reports=self._peer.offers_dsn)
                 self.is_usable = self.is_usable and final.code != 421
 
 
@@ -192,6 +196,7 @@ class House:
         *,
         mode: Mode = Mode.DIRECT,
         plan: RetryPlan = PLAN,
+        delay_report_after: float = 0.0,
         room: Room | None = None,
         signer: FakeSigner | None = None,
         senders: tuple[str, ...] = (),
@@ -218,9 +223,11 @@ class House:
             on_stored=self.on_stored,
         )
         self.settlement = Settlement(
-            terms=Terms(mode, plan),
+            terms=Terms(mode, plan, delay_report_after),
             spool=self.spool,
-            intake=self.intake,
+            reporter=Reporter(
+                spool=self.spool, intake=self.intake, events=self.events, clock=self.clock
+            ),
             events=self.events,
             clock=self.clock,
             chance=lambda: 0.5,
@@ -278,6 +285,19 @@ class House:
 
     async def submit(self, *recipients: str, sender: str | None = "ann@sender.test") -> Reply:
         return await self.intake.accept(self.message(*recipients, sender=sender))
+
+    async def submit_asking(
+        self,
+        asked: Mapping[str, frozenset[Notice] | None],
+        *,
+        sender: str | None = "ann@sender.test",
+        returned: Returned | None = None,
+    ) -> Reply:
+        """Submit a message to these, with what is asked for each (NOTIFY)."""
+        message = self.message(*asked, sender=sender)
+        wishes = tuple(RecipientRequest(notices) for notices in asked.values())
+        request = MessageRequest(returned=returned)
+        return await self.intake.accept(replace(message, request=request, requests=wishes))
 
     async def step(self) -> None:
         """Do all that is due now, and what comes of it, until nothing is due any more."""

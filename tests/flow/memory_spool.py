@@ -22,6 +22,14 @@ class MemorySpool:
         self._contents: dict[MessageId, bytes] = {}
         self._settled: set[MessageId] = set()
 
+    @classmethod
+    def of(cls, other: "MemorySpool") -> "MemorySpool":
+        """What another process finds of `other`."""
+        found = cls()
+        found._envelopes, found._contents = dict(other._envelopes), dict(other._contents)
+        found._settled = set(other._settled)
+        return found
+
     async def add(self, envelope: Envelope, content: bytes) -> bool:
         if envelope.id in self._envelopes or envelope.id in self._settled:
             return False

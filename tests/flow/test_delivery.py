@@ -9,9 +9,8 @@ from mta.model.event import Kind
 from mta.model.outcome import Reply
 from mta.model.trouble import SpoolError
 
+from mta.rules.dsn import TOGETHER
 from mta.rules.progress import Mode
-
-from mta.flow.settlement import TOGETHER
 
 from tests.flow.house import (
     BLOCKED,

@@ -1,7 +1,7 @@
 """Whatever peers said, a report reads as a report, and says no more than it was told to.
 
-Invariants: three parts; one group of fields for each recipient, each field once; every line
-printable ASCII of at most 998 octets; the original's header comes back as it went in.
+Invariants: three parts; one group of fields for each recipient, each field once; every line of
+ours printable ASCII of at most 998 octets; the original, or its header, comes back as it went in.
 """
 
 import email.policy
@@ -14,8 +14,9 @@ from mta.model.address import Address
 from mta.model.domain import Host
 from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.outcome import Outcome, Scope, Stage, Verdict, parse_reply
+from mta.model.request import MessageRequest, RecipientRequest, Returned
 
-from mta.rules.dsn import report_for
+from mta.rules.dsn import Action, Occasion, report_for
 from mta.rules.headers import header_of
 
 PIECES = st.sampled_from(
@@ -34,40 +35,75 @@ OUTCOMES = st.none() | st.builds(
     st.none() | st.builds(Host, WORDS, st.just("192.0.2.1"), st.just(25)),
     st.booleans(),
 )
+ACTIONS = st.sampled_from(Action)
+# What the door lets through, and what it does not: a report trusts nobody.
+XTEXT = st.lists(
+    st.sampled_from(["+0D", "+0A", "+00", "+20", "+FF", "+2E", "+", "a", ":", "-", "=", "x" * 90])
+).map("".join)
 RECIPIENTS = st.builds(
     Recipient,
     st.builds(Address, st.sampled_from(["bob", '"b b"', "é+="]), st.just("there.test")),
     st.just(State.FAILED),
     st.integers(0, 9),
     last=OUTCOMES,
+    request=st.builds(
+        RecipientRequest,
+        original=st.just("")
+        | st.builds(
+            ";".join, st.tuples(st.sampled_from(["rfc822", "utf-8", "x400"]), XTEXT | WORDS)
+        ),
+    ),
+)
+REQUESTS = st.builds(
+    MessageRequest, returned=st.none() | st.sampled_from(Returned), envelope_id=XTEXT | WORDS
 )
 LINE = st.binary(max_size=40).map(lambda line: line.translate(None, b"\r\n\0"))
 HEADERS = st.lists(LINE, max_size=6).map(
     lambda lines: header_of(b"".join(b"X: " + line + b"\r\n" for line in lines))
 )
+BODIES = st.just(b"") | st.lists(LINE, max_size=6).map(
+    lambda lines: b"\r\n" + b"".join(line + b"\r\n" for line in lines)
+)
 
+OF_MESSAGE = {"Reporting-MTA", "X-Queue-ID", "Arrival-Date"}
 OBLIGATORY = {"Final-Recipient", "Action", "Status"}
-ALLOWED = OBLIGATORY | {"Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date"}
+ALLOWED = OBLIGATORY | {
+    *("Original-Recipient", "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date"),
+    "Will-Retry-Until",
+}
 
 
-@given(st.lists(RECIPIENTS, min_size=1, max_size=3), HEADERS)
-def test_a_report_is_a_report(recipients: list[Recipient], header: bytes) -> None:
+@given(st.lists(RECIPIENTS, min_size=1, max_size=3), REQUESTS, HEADERS, BODIES, ACTIONS)
+def test_a_report_is_a_report(
+    recipients: list[Recipient],
+    request: MessageRequest,
+    header: bytes,
+    body: bytes,
+    action: Action,
+) -> None:
     sender = Address("ann", "here.test")
-    envelope = Envelope(MessageId("m1"), sender, tuple(recipients), 1e9, 1_000)
-    places = range(len(recipients))
+    envelope = Envelope(MessageId("m1"), sender, tuple(recipients), 1e9, 1_000, request=request)
+    occasion = Occasion(envelope, action, range(len(recipients)), "mail.here.test", 1e9, 2e9)
 
-    content = report_for(envelope, places, header, MessageId("m1r0"), "mail.here.test", 1e9).content
+    content = report_for(occasion, header + body).content
 
     message = email.message_from_bytes(content, policy=email.policy.SMTP)
     assert isinstance(message, EmailMessage)
     for_people, for_programs, original = message.iter_parts()
     about_message, *about_recipients = (set(block.keys()) for block in blocks(for_programs))
     assert for_people.get_content_type() == "text/plain"
-    assert about_message == {"Reporting-MTA", "X-Queue-ID", "Arrival-Date"}
+    assert OF_MESSAGE <= about_message <= OF_MESSAGE | {"Original-Envelope-Id"}
     assert len(about_recipients) == len(recipients)
     assert all(OBLIGATORY <= names <= ALLOWED for names in about_recipients)
-    assert (original.get_payload(decode=True) or b"") == header
-    for line in content.replace(b"\t", b" ").split(b"\r\n"):
+    is_whole = original.get_content_type() == "message/rfc822"
+    if is_whole:
+        assert request.returned is Returned.FULL
+        assert action is Action.FAILED
+        assert header + body in content
+    else:
+        assert (original.get_payload(decode=True) or b"") == header
+    ours = content.replace(header + body, b"", 1) if is_whole else content
+    for line in ours.replace(b"\t", b" ").split(b"\r\n"):
         assert line.decode("ascii").isprintable() or line in header
         assert len(line) <= 998
 

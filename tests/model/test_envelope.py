@@ -27,6 +27,7 @@ def in_state(recipient: Recipient, state: State) -> Recipient:
         (State.WAITING, False),
         (State.DELIVERED, True),
         (State.FAILED, False),  # its sender has yet to be told
+        (State.RELAYED, False),  # the same
         (State.REPORTED, True),
     ],
 )

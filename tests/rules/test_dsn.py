@@ -10,11 +10,14 @@ from mta.model.address import Address
 from mta.model.domain import Host
 from mta.model.envelope import Envelope, MessageId, Recipient, State, Submission
 from mta.model.outcome import Outcome, Reply, Stage, broken, judge, undeliverable
+from mta.model.request import NOTHING, MessageRequest, RecipientRequest, Returned
 
-from mta.rules.dsn import MAX_HEADER, report_for
+from mta.rules.dsn import Action, Occasion, report_for
+from mta.rules.dsn.original import MAX_HEADER, MAX_WHOLE
 
 ACCEPTED_AT = 1_700_000_000.0
 NOW = ACCEPTED_AT + 3_600
+UNTIL = ACCEPTED_AT + 86_400
 HEADER = b"From: Ann <ann@here.test>\r\nSubject: Hello\r\n"
 MX = Host("mx.there.test", "192.0.2.1", 25)
 
@@ -43,15 +46,17 @@ def report(
     header: bytes = HEADER,
     hostname: str = "mail.here.test",
     sender: str = "ann",
+    action: Action = Action.FAILED,
+    request: MessageRequest = NOTHING,
 ) -> Submission:
-    return report_for(
-        envelope(*recipients, sender=sender),
-        range(len(recipients)),
-        header,
-        MessageId("m1r0"),
-        hostname,
-        NOW,
-    )
+    about = replace(envelope(*recipients, sender=sender), request=request)
+    return report_for(occasion(about, action, hostname=hostname), header)
+
+
+def occasion(
+    about: Envelope, action: Action = Action.FAILED, *, hostname: str = "mail.here.test"
+) -> Occasion:
+    return Occasion(about, action, range(len(about.recipients)), hostname, NOW, UNTIL)
 
 
 def read(submission: Submission) -> EmailMessage:
@@ -232,8 +237,8 @@ def test_people_are_told_who_and_why_and_what_to_do(recipient: Recipient, said: 
         "",
         *said,
         "",
-        "No further attempt is made for these recipients. The header of your",
-        "message is attached; in this server's log it is m1.",
+        "No further attempt is made for these recipients. The header of your message",
+        "is attached; in this server's log it is m1.",
     ]
 
 
@@ -254,7 +259,7 @@ def test_recipients_that_fail_together_are_reported_together() -> None:
 def test_only_the_places_that_are_named_are_reported() -> None:
     of_three = envelope(failed("bob", REFUSED), failed("cat", REFUSED), failed("dan", REFUSED))
 
-    submission = report_for(of_three, [1], HEADER, MessageId("m1r1"), "mail.here.test", NOW)
+    submission = report_for(replace(occasion(of_three), places=[1]), HEADER)
 
     assert b"cat@there.test" in submission.content
     assert b"bob@" not in submission.content
@@ -427,7 +432,7 @@ def test_the_longest_addresses_fit(local: str) -> None:
         b"",
         b"Subject: \xc3\xa9 \xff\r\n",
         b"Subject: " + b"x" * 5_000 + b"\r\nTo: y = z\r\n",
-        b"X: =20 \r\n trailing \r\n.\r\n",
+        b"X: =20 \r\n trailing \r\n.: x\r\n",
         b"--report-m1: x\r\n",
     ],
 )
@@ -456,4 +461,235 @@ def test_no_report_is_made_for_the_null_sender() -> None:
     from_nobody = replace(envelope(failed("bob", REFUSED)), sender=None)
 
     with pytest.raises(AssertionError):
-        report_for(from_nobody, [0], HEADER, MessageId("m1r0"), "mail.here.test", NOW)
+        report_for(occasion(from_nobody), HEADER)
+
+
+# Delays, and mail that was passed on
+
+
+def test_people_are_told_of_a_delay_and_that_they_need_do_nothing() -> None:
+    waiting = replace(failed("bob", GREYLISTED, attempts=3), tried_at=NOW - 600)
+    text = words(report(waiting, action=Action.DELAYED))
+
+    assert text.splitlines() == [
+        "This is the mail server mail.here.test. Your message of",
+        "Tue, 14 Nov 2023 22:13:20 +0000 is not delivered yet to:",
+        "",
+        "  bob@there.test",
+        "    It was tried 3 times, last on Tue, 14 Nov 2023 23:03:20 +0000.",
+        "    mx.there.test said: 451 4.7.1 Greylisted, come back later",
+        "",
+        "It will be tried until Wed, 15 Nov 2023 22:13:20 +0000. You need not send it",
+        "again. The header of your message is attached; in this server's log it is",
+        "m1.",
+    ]
+
+
+def test_programs_are_told_of_a_delay_and_of_its_end() -> None:
+    waiting = replace(failed("bob", GREYLISTED, attempts=3), tried_at=NOW - 600)
+    _, about = groups(report(waiting, action=Action.DELAYED))
+
+    assert about == {
+        "Final-Recipient": "rfc822; bob@there.test",
+        "Action": "delayed",
+        "Status": "4.7.1",
+        "Remote-MTA": "dns; mx.there.test",
+        "Diagnostic-Code": "smtp; 451 4.7.1 Greylisted, come back later",
+        "Last-Attempt-Date": "Tue, 14 Nov 2023 23:03:20 +0000",
+        "Will-Retry-Until": "Wed, 15 Nov 2023 22:13:20 +0000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        (None, "4.0.0"),
+        (judge(Reply(552, "Too many", 5, 3), Stage.RECIPIENT, MX), "4.5.3"),  # a 5yz that may pass
+        (judge(Reply(535, "Bad password", 7, 8), Stage.LOGIN, MX), "4.7.8"),
+    ],
+)
+def test_a_delay_has_a_status_that_says_so(last: Outcome | None, status: str) -> None:
+    _, about = groups(report(failed("bob", last, attempts=0), action=Action.DELAYED))
+
+    assert about["Status"] == status
+
+
+def test_a_delay_of_what_was_never_tried_says_so() -> None:
+    text = words(report(failed("bob", None, attempts=0), action=Action.DELAYED))
+
+    assert "    It could not be tried yet." in text.splitlines()
+
+
+def test_people_are_told_of_what_was_passed_on_for_good() -> None:
+    relayed = failed("bob", judge(Reply(250, "Queued", 0, 0), Stage.CONTENT, MX))
+    text = words(report(relayed, action=Action.RELAYED))
+
+    assert text.splitlines() == [
+        "This is the mail server mail.here.test. Your message of",
+        "Tue, 14 Nov 2023 22:13:20 +0000 was passed on for:",
+        "",
+        "  bob@there.test",
+        "    mx.there.test took it, and tells nobody what becomes of it there.",
+        "    mx.there.test said: 250 Queued",
+        "",
+        "This server has no part in it any more. The header of your message is",
+        "attached; in this server's log it is m1.",
+    ]
+
+
+def test_programs_are_told_of_what_was_passed_on_for_good() -> None:
+    relayed = failed("bob", judge(Reply(250, "Queued", 6, 0), Stage.CONTENT, MX))
+    _, about = groups(report(relayed, action=Action.RELAYED))
+
+    assert (about["Action"], about["Status"]) == ("relayed", "2.6.0")
+
+
+@pytest.mark.parametrize(
+    ("action", "subject"),
+    [
+        (Action.FAILED, "Not delivered: your message to bob@there.test"),
+        (Action.DELAYED, "Not delivered yet: your message to bob@there.test"),
+        (Action.RELAYED, "Passed on: your message to bob@there.test"),
+    ],
+)
+def test_the_subject_says_what_is_told(action: Action, subject: str) -> None:
+    assert read(report(failed("bob", REFUSED), action=action))["Subject"] == subject
+
+
+@pytest.mark.parametrize("action", [Action.FAILED, Action.DELAYED])
+def test_an_attempt_that_broke_off_at_its_end_is_told_with_its_doubt(action: Action) -> None:
+    silent = broken(Stage.CONTENT, MX, "silence", may_have_arrived=True)
+    text = words(report(replace(failed("bob", silent), may_have_arrived=True), action=action))
+
+    assert "It may have arrived all the same" in " ".join(text.split())
+
+
+def test_each_report_has_an_id_of_its_own_that_comes_again() -> None:
+    about = envelope(failed("bob", REFUSED), failed("cat", REFUSED))
+    both = {action: occasion(about, action).id for action in Action}
+    one = {action: replace(occasion(about, action), places=[1]).id for action in Action}
+
+    assert both[Action.DELAYED] == one[Action.DELAYED] == "m1d"
+    assert (one[Action.FAILED], one[Action.RELAYED]) == ("m1r1", "m1s1")
+    assert len({*both.values(), *one.values()}) == 5
+    assert both == {action: occasion(about, action).id for action in Action}
+
+
+# What the client asked for
+
+
+@pytest.mark.parametrize(
+    ("envelope_id", "shown"),
+    [
+        ("QQ314159", "QQ314159"),
+        ("a+2Bb+3Dc+20d", "a+b=c d"),
+        ("x+0D+0AX-Evil:+201", r"x\r\nX-Evil: 1"),
+        ("+00+1B+FF", r"\x00\x1b\xff"),
+        ("+0D" * 33, r"\r" * 33),
+    ],
+)
+def test_the_senders_envelope_id_comes_back_decoded(envelope_id: str, shown: str) -> None:
+    asked = MessageRequest(envelope_id=envelope_id)
+    about, _ = groups(report(failed("bob", REFUSED), request=asked))
+
+    assert next(iter(about)) == "Original-Envelope-Id"
+    assert about["Original-Envelope-Id"] == shown
+
+
+@pytest.mark.parametrize(
+    ("original", "shown"),
+    [
+        ("rfc822;Bob+2Blist@There.test", "rfc822; Bob+list@There.test"),
+        ("rfc822;b+0D+0AAction:+20delivered@x", r"rfc822; b\r\nAction: delivered@x"),
+        ("RFC822;b\u00e9@x", r"RFC822; b\xe9@x"),
+        ("x400;/C=US/", "x400; /C=US/"),
+        (r"utf-8;j\x{FC}rgen@there.test", r"utf-8; j\x{FC}rgen@there.test"),
+        ("utf-8;j\u00fcrgen@there.test", r"utf-8; j\x{FC}rgen@there.test"),
+        ("UTF-8;\u2028\x85@x", r"UTF-8; \x{2028}\x{85}@x"),
+    ],
+)
+def test_the_original_recipient_comes_back_as_the_sender_named_it(
+    original: str, shown: str
+) -> None:
+    asked = RecipientRequest(original=original)
+    submission = report(replace(failed("bob", REFUSED), request=asked))
+
+    about = groups(submission)[1]
+    assert next(iter(about)) == "Original-Recipient"
+    assert about["Original-Recipient"] == shown
+    assert submission.content.isascii()
+
+
+def test_an_original_recipient_that_no_line_can_hold_is_left_out() -> None:
+    asked = RecipientRequest(original="utf-8;" + "\U0001f600" * 400)
+
+    _, about = groups(report(replace(failed("bob", REFUSED), request=asked)))
+
+    assert "Original-Recipient" not in about
+
+
+WHOLE = HEADER + b"\r\nBody\r\n.dot\r\n"
+FULL = MessageRequest(Returned.FULL)
+
+
+def enclosed(submission: Submission) -> tuple[str, str, bytes]:
+    """The type, the encoding and the octets of the third part, as they stand."""
+    part = submission.content.split(b"\r\n--report-")[3].split(b"\r\n", 1)[1]
+    head, octets = part.split(b"\r\n\r\n", 1)
+    kind, encoding = (line.split(b": ")[1].decode() for line in head.split(b"\r\n"))
+    return kind, encoding, octets
+
+
+def test_a_message_comes_back_whole_where_that_was_asked_for() -> None:
+    submission = report(failed("bob", REFUSED), header=WHOLE, request=FULL)
+
+    assert enclosed(submission) == ("message/rfc822", "7bit", WHOLE)
+    assert "Your message is attached;" in " ".join(words(submission).split())
+
+
+@pytest.mark.parametrize("request_", [NOTHING, MessageRequest(Returned.HEADERS)])
+def test_the_header_alone_comes_back_otherwise(request_: MessageRequest) -> None:
+    submission = report(failed("bob", REFUSED), header=WHOLE, request=request_)
+
+    assert enclosed(submission) == ("text/rfc822-headers", "7bit", HEADER)
+
+
+@pytest.mark.parametrize("action", [Action.DELAYED, Action.RELAYED])
+def test_the_header_alone_comes_back_with_what_is_no_failure(action: Action) -> None:
+    submission = report(failed("bob", REFUSED), header=WHOLE, request=FULL, action=action)
+
+    assert enclosed(submission)[2] == HEADER
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"y\r\n" * (MAX_WHOLE // 3), b"y" * 1_200 + b"\r\n"],
+    ids=["too much", "too long a line"],
+)
+def test_what_cannot_come_back_whole_does_not(body: bytes) -> None:
+    content = HEADER + b"\r\n" + body
+
+    assert enclosed(report(failed("bob", REFUSED), header=content, request=FULL))[2] == HEADER
+
+
+def test_a_message_in_eight_bits_comes_back_as_it_is() -> None:
+    content = HEADER + b"\r\n\xc3\xa9\r\n"
+
+    submission = report(failed("bob", REFUSED), header=content, request=FULL)
+
+    assert enclosed(submission) == ("message/rfc822", "8bit", content)
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "encoding"),
+    [(FULL, "message/global", "8bit"), (NOTHING, "message/global-headers", "quoted-printable")],
+)
+def test_a_header_in_utf8_comes_back_under_its_own_type(
+    request_: MessageRequest, kind: str, encoding: str
+) -> None:
+    content = "Subject: \u00e9\r\n\r\nBody\r\n".encode()
+    about = replace(envelope(failed("bob", REFUSED)), needs_smtputf8=True, request=request_)
+
+    submission = report_for(occasion(about), content)
+
+    assert enclosed(submission)[:2] == (kind, encoding)

@@ -108,6 +108,39 @@ def test_what_was_asked_for_a_recipient_stays_with_it() -> None:
     assert step.recipient.request == asked
 
 
+@pytest.mark.parametrize(
+    ("notices", "peer_reports", "state"),
+    [
+        (None, False, State.DELIVERED),
+        (frozenset({Notice.FAILURE}), False, State.DELIVERED),
+        (frozenset({Notice.SUCCESS}), True, State.DELIVERED),
+        (frozenset({Notice.SUCCESS}), False, State.RELAYED),  # our sender hears of it from us
+    ],
+)
+def test_a_delivery_is_still_to_be_told_where_the_peer_does_not_tell_it(
+    notices: frozenset[Notice] | None, peer_reports: bool, state: State
+) -> None:
+    recipient = replace(BOB, request=RecipientRequest(notices))
+
+    step = after(replace(TAKEN, peer_reports=peer_reports), recipient)
+
+    assert step.recipient.state is state
+
+
+def test_an_attempt_has_its_moment_and_a_suspension_is_none() -> None:
+    tried = after(LATER).recipient
+
+    assert tried.tried_at == NOW
+    assert put_off(tried, now=NOW + 5).recipient.tried_at == NOW
+
+
+def test_that_a_delay_was_told_is_never_forgotten() -> None:
+    told = replace(BOB, is_delay_told=True)
+
+    assert after(LATER, told).recipient.is_delay_told
+    assert put_off(told).recipient.is_delay_told
+
+
 def test_each_attempt_counts_and_the_wait_grows_with_them() -> None:
     first = after(LATER).recipient
 

@@ -9,7 +9,7 @@ from mta.model.domain import Host
 from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
 from mta.model.outcome import Reply, Stage, judge
 
-from mta.rules.dsn import report_for
+from mta.rules.dsn import Action, Occasion, report_for
 
 from mta.sandbox.characters import Expected, Fate
 from mta.sandbox.exchangers import Received
@@ -33,7 +33,8 @@ def report() -> bytes:
     nobody = Recipient(Address("nobody", "there.test"), State.FAILED, attempts=1, last=REFUSAL)
     envelope = Envelope(MessageId("abc"), Address("app", "app.test"), (nobody,), 0.0, 100)
     header = b"Subject: hello\r\n"
-    return report_for(envelope, [0], header, MessageId("abcr0"), "mail.app.test", 1.0).content
+    occasion = Occasion(envelope, Action.FAILED, [0], "mail.app.test", 1.0, 2.0)
+    return report_for(occasion, header).content
 
 
 def no_record(name: str) -> bytes | None:

@@ -150,6 +150,10 @@ def _raw_recipient(recipient: Recipient) -> _Raw:
         raw["last"] = _raw_outcome(recipient.last)
     if recipient.request is not NOTHING_FOR_RECIPIENT:
         raw["request"] = _raw_wish(recipient.request)
+    if recipient.tried_at:
+        raw["tried_at"] = recipient.tried_at
+    if recipient.is_delay_told:
+        raw["is_delay_told"] = True
     return raw
 
 
@@ -198,6 +202,8 @@ def _raw_outcome(outcome: Outcome) -> _Raw:
             "cipher": tls.cipher,
             "is_verified": tls.is_verified,
         }
+    if outcome.peer_reports:
+        raw["peer_reports"] = True
     return raw
 
 
