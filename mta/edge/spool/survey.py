@@ -6,7 +6,9 @@ say is then put together in the order in which it was written: files first, then
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mta.model.envelope import Envelope, MessageId
@@ -18,6 +20,7 @@ from mta.edge.spool.journal.turns import Place, Segment
 from mta.edge.spool.lines import LineError, read_changes, read_envelope
 from mta.edge.spool.waiting import LARGE, LOG, MESSAGE, Waiting
 
+READERS = 4  # folders that are read at a time: eight were no faster
 JOURNAL, WAITING, QUARANTINE = "journal", "waiting", "quarantine"
 
 
@@ -88,20 +91,34 @@ def _readings(folder: Path, disk: Disk, now: float) -> Iterator[tuple[Segment, i
 
 
 def _read_files(found: Survey, waiting: Waiting) -> dict[Path, MessageId]:
-    """Take in what waits in files; gives the large messages that need their ACCEPT."""
-    arriving = {}
-    for folder, names in waiting.files():
-        there = set(names)
-        for name in names:
-            id, _, kind = name.rpartition(".")
-            suffix, has_log = f".{kind}", id + LOG in there
-            if suffix == MESSAGE or (suffix == LARGE and has_log):
-                _read_file(found, folder, MessageId(id), suffix, waiting, has_log=has_log)
-            elif suffix == LARGE:
-                arriving[folder / name] = MessageId(id)
-            elif suffix != LOG or not (id + MESSAGE in there or id + LARGE in there):
-                found.strays.append(folder / name)
+    """Take in what waits in files; gives the large messages that need their ACCEPT.
+
+    A disk that has to be asked is asked for many folders at once: after a restart of the machine
+    that takes 0.4 of the time. Where all is in memory it costs and saves nothing.
+    """
+    arriving: dict[Path, MessageId] = {}
+    with ThreadPoolExecutor(READERS, "survey") as readers:
+        for part, larges in readers.map(partial(_read_folder, waiting), waiting.folders()):
+            found.held |= part.held
+            found.spoiled += part.spoiled
+            found.strays += part.strays
+            arriving |= larges
     return arriving
+
+
+def _read_folder(waiting: Waiting, folder: Path) -> tuple[Survey, dict[Path, MessageId]]:
+    found, arriving, names = Survey(), {}, waiting.names(folder)
+    there = set(names)
+    for name in names:
+        id, _, kind = name.rpartition(".")
+        suffix, has_log = f".{kind}", id + LOG in there
+        if suffix == MESSAGE or (suffix == LARGE and has_log):
+            _read_file(found, folder, MessageId(id), suffix, waiting, has_log=has_log)
+        elif suffix == LARGE:
+            arriving[folder / name] = MessageId(id)
+        elif suffix != LOG or not (id + MESSAGE in there or id + LARGE in there):
+            found.strays.append(folder / name)
+    return found, arriving
 
 
 def _read_file(

@@ -7,7 +7,7 @@ waiting/4f/*.tmp      being written: swept at the next start
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mta.model.envelope import Envelope, MessageId
@@ -108,10 +108,13 @@ class Waiting:
             self._disk.sync_folder(folder)
             self._unsynced.discard(folder)
 
-    def files(self) -> Iterator[tuple[Path, list[str]]]:
-        """All files that are there: each folder, and the names in it."""
-        for folder in self._subfolders:
-            yield folder, self._disk.names(folder)
+    def folders(self) -> Sequence[Path]:
+        """All that files are in."""
+        return self._subfolders
+
+    def names(self, folder: Path) -> list[str]:
+        """What is in one of them."""
+        return self._disk.names(folder)
 
     def envelope(self, path: Path, id: str) -> Envelope:
         """What the first line of a message's file says; its content is not read.
