@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mta.model.listener import Endpoint
@@ -30,15 +30,7 @@ class Share:
 
     def to_text(self) -> str:
         """As one argument of a command."""
-        return json.dumps(
-            {
-                "number": self.number,
-                "count": self.count,
-                "ports": self.ports,
-                "channel": self.channel,
-                "sockets": dict(self.sockets),
-            }
-        )
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> "Share":

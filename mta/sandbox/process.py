@@ -26,7 +26,8 @@ class ServerProcess:
 
     `events` are the JSON lines of its standard output, `log` all other lines of both streams;
     `on_line` gets each of them. Every wait has a limit in seconds, and one in vain raises
-    SandboxError with what the process said.
+    SandboxError with what the process said. `starter` is a command that becomes the server, with
+    the server's own behind it.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ServerProcess:
         self.events: list[Event] = []
         self.log: list[str] = []
         self.port = 0
+        self.starter: tuple[str, ...] = ()
         self._on_line = on_line
         self._news = threading.Condition()
         self._child: subprocess.Popen[str] | None = None
@@ -66,10 +68,15 @@ class ServerProcess:
 
     def start(self, within: float = 20.0) -> None:
         """Write the configuration, start, and wait until it listens."""
+        self.launch()
+        self._wait(lambda: self.port != 0, within, "the line that says where it listens")
+
+    def launch(self) -> None:
+        """Write the configuration and start."""
         self.write_settings()
         self.port = 0
         self._child = subprocess.Popen(  # noqa: S603 - our own Python, on a path of our making
-            [sys.executable, "-m", "mta", "serve", "--config", str(self.config)],
+            [*self.starter, sys.executable, "-m", "mta", "serve", "--config", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,7 +89,6 @@ class ServerProcess:
         assert self._child.stderr is not None
         self._heard = 2
         self._readers = [self._reader(self._child.stdout), self._reader(self._child.stderr)]
-        self._wait(lambda: self.port != 0, within, "the line that says where it listens")
 
     def write_settings(self) -> None:
         """Put the settings where the process reads them, at its start and at SIGHUP."""

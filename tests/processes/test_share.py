@@ -49,7 +49,7 @@ def test_a_certificate_of_the_operator_s_stays() -> None:
 
 
 def test_it_travels_as_one_argument() -> None:
-    share = Share(2, 4, (8025, 587), 7)
+    share = Share(2, 4, (8025, 587, 0), 7, {"unix:/run/mta/s": [8, 9]})
 
     assert Share.from_text(share.to_text()) == share
 
