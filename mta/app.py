@@ -25,6 +25,7 @@ from mta.edge.maildrop.folder import MaildropFolder
 from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import Given, SubmissionServer
+from mta.edge.tls import CertificateError
 
 from mta.config import Settings
 from mta.fittings import fittings_for, listeners_of
@@ -33,6 +34,7 @@ from mta.httpdoor import http_door
 log = logging.getLogger(__name__)
 
 TROUBLE_INTERVAL = 10.0  # seconds between complaints about the spool
+CERTIFICATE_INTERVAL = 5.0  # seconds between looks whether our certificate was replaced
 SWEEP_INTERVAL = 3600.0  # seconds between looks for kept copies that are too old
 COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
@@ -145,10 +147,12 @@ class Server:
                 tasks.create_task(self._collector.run(stop), name="collector")
             upkeep = tasks.create_task(self._keep_up(), name="upkeep")
             counts = tasks.create_task(self._keep_counts(), name="counts")
+            certificate = tasks.create_task(self._keep_certificate(), name="certificate")
             await stop.wait()
             await self._stop()
             upkeep.cancel()
             counts.cancel()
+            certificate.cancel()
         await self._write_counts()
 
     def reload(self, settings: Settings) -> None:
@@ -201,6 +205,25 @@ class Server:
             self._quotas.restore(read_accounts(self._counts_path))
         except (OSError, ValueError) as error:
             log.warning("what was counted for quotas is lost: %s", error)
+
+    async def _keep_certificate(self) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATE_INTERVAL)
+            await self._renew_certificate()
+
+    async def _renew_certificate(self) -> None:
+        """Use the certificate that has taken the place of ours, if one has."""
+        certificate = self._fittings.certificate
+        if certificate is None:
+            return
+        try:
+            is_new = await asyncio.to_thread(certificate.renew)
+        except CertificateError as error:
+            log.error("the old certificate stays in use: %s", error)
+            return
+        if is_new and certificate is self._fittings.certificate:  # no reload came between
+            self._door.replace_tls(certificate.context)
+            log.info("the certificate has changed: using the new one")
 
     async def _keep_counts(self) -> None:
         while True:

@@ -38,7 +38,7 @@ from mta.edge.spool.gauge import Watermarks
 from mta.edge.spool.kept import Keep
 from mta.edge.spool.threads import Threads
 from mta.edge.submission import ListenError, SessionLimits
-from mta.edge.tls import CertificateError, server_context
+from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import Settings
 from mta.config.settings import Delivery, Limits, Listen, Quota, Quotas, Smarthost
@@ -95,7 +95,12 @@ class Fittings:
     quotas: QuotaTerms
     api_limits: ApiLimits
     drop_limits: DropLimits
-    tls: ssl.SSLContext | None
+    certificate: ServerCertificate | None
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What serves our certificate, as it is now."""
+        return self.certificate.context if self.certificate else None
 
 
 def fittings_for(settings: Settings) -> Fittings:
@@ -117,7 +122,7 @@ def fittings_for(settings: Settings) -> Fittings:
         quotas=_quotas(settings.quotas),
         api_limits=_api_limits(settings.limits),
         drop_limits=DropLimits(settings.limits.message_size, settings.limits.line_length),
-        tls=_tls(settings),
+        certificate=_certificate(settings),
     )
 
 
@@ -262,7 +267,7 @@ def _api_limits(given: Limits) -> ApiLimits:
     )
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _certificate(settings: Settings) -> ServerCertificate | None:
     """Our certificate: the configured one, or one that we sign ourselves, once."""
     starts = {listen.tls for listen in settings.listen}
     if settings.admin is not None:
@@ -277,4 +282,4 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
             settings.spool / "tls", settings.hostname, time.time()
         )
         log.warning("no certificate is configured: using a self-signed one, %s", certificate)
-    return server_context(certificate, key)
+    return ServerCertificate(certificate, key)

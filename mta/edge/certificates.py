@@ -1,6 +1,7 @@
-"""The listeners' own certificate where the settings name none: self-signed, made once."""
+"""The listeners' own certificate where the settings name none: self-signed, made when needed."""
 
 import ipaddress
+import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,29 +11,45 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+_log = logging.getLogger(__name__)
+
 LIFETIME = timedelta(days=3650)
+RENEWAL = timedelta(days=30)  # before its end, when a new one is made
 LEEWAY = timedelta(days=1)  # for clients whose clock is behind ours
 
 
 def ensure_self_signed(folder: Path, hostname: str, now: float) -> tuple[Path, Path]:
-    """Where the self-signed certificate for `hostname` and its key are; made if one is missing.
+    """Where the self-signed certificate for `hostname` and its key are.
 
-    `now` is in Unix seconds. The certificate is written last, so a crash between the two makes
-    both anew. Raises OSError.
+    They are made where one is missing, or the certificate ends soon; `now` is in Unix seconds. The
+    certificate is written last: after a crash between the two it does not fit its key, and both
+    are made anew. Raises OSError.
     """
     certificate_path, key_path = self_signed_in(folder)
-    if not (certificate_path.exists() and key_path.exists()):
+    if not _is_good(certificate_path, key_path, now):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _self_signed(key, hostname, datetime.fromtimestamp(now, UTC))
         _write(key_path, _pem_of(key), 0o600)
         _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        _log.warning("made a new self-signed certificate for %s: %s", hostname, certificate_path)
     return certificate_path, key_path
 
 
 def self_signed_in(folder: Path) -> tuple[Path, Path]:
     """Where they are, or would be."""
     return folder / "self-signed.cert.pem", folder / "self-signed.key.pem"
+
+
+def _is_good(certificate_path: Path, key_path: Path, now: float) -> bool:
+    """Whether both are there, fit each other, and last a while."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+        key = serialization.load_pem_private_key(key_path.read_bytes(), None)
+    except (FileNotFoundError, ValueError, TypeError):  # TypeError: a key with a passphrase
+        return False
+    ends_at = (certificate.not_valid_after_utc - RENEWAL).timestamp()
+    return certificate.public_key() == key.public_key() and now < ends_at
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:

@@ -1,11 +1,50 @@
-"""TLS contexts for our listeners."""
+"""TLS for our listeners: what it is, and a certificate that may be replaced while we run."""
 
 import ssl
 from pathlib import Path
 
+# Forward secrecy and authenticated encryption alone, for TLS 1.2; 1.3 has nothing else.
+_CIPHERS = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
+
 
 class CertificateError(Exception):
     """A certificate or its key could not be used; the message names the file and the cure."""
+
+
+class ServerCertificate:
+    """A certificate and its key, as they stand in their files; `context` is what serves them."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Read both. Raises CertificateError."""
+        self._paths = certificate, key
+        self._read = self._seen = self._state()
+        self.context = server_context(certificate, key)
+
+    def renew(self) -> bool:
+        """Read both again, if they have changed and come to rest; whether `context` is new.
+
+        To come to rest is to look the same twice: whoever replaces two files does so one by one.
+        Raises CertificateError where they cannot be used, once until they change again; the
+        context is the old one then.
+        """
+        seen_before, self._seen = self._seen, self._state()
+        if self._seen != seen_before or self._seen == self._read:
+            return False
+        self._read = self._seen
+        self.context = server_context(*self._paths)
+        return True
+
+    def _state(self) -> tuple[object, ...]:
+        return tuple(_state_of(path) for path in self._paths)
+
+
+def _state_of(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file does, or another takes its place; None for no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -17,6 +56,10 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         _must_be_readable(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # All that is left is strong: the client knows best which is fast for it.
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
     except _Encrypted as error:
