@@ -8,6 +8,7 @@ from typing import cast
 from mta.model.domain import Host, TlsDemand
 from mta.model.envelope import Destination, Letter
 from mta.model.outcome import Outcome, Scope, Stage, Verdict, unresolved
+from mta.model.request import MessageRequest
 
 from mta.rules.routing import (
     Route,
@@ -17,7 +18,14 @@ from mta.rules.routing import (
     route_for,
     usable_addresses,
 )
-from mta.rules.tls import after_failed_handshake
+from mta.rules.tls import (
+    after_failed_handshake,
+    demand_of,
+    is_fit,
+    is_vouched_for,
+    unprotected,
+    unproven,
+)
 
 from mta.flow.ports import Chance, Connector, Lookup, Session
 
@@ -59,11 +67,11 @@ class Courier:
         """Try once to bring a letter to its recipients; an outcome for each, in their order."""
         outcomes: list[Outcome | None] = [None] * len(letter.recipients)
         troubles: list[Outcome] = []
-        if self._session is not None:
+        if self._session is not None and is_fit(self._session.tls, letter.request):
             # A kept connection that broke says little about the host: go there afresh.
             await self._carry(letter, self._session, outcomes)
         if not all(outcomes):
-            async for reached in self._sessions():
+            async for reached in self._sessions(letter.request):
                 if isinstance(reached, Outcome):
                     troubles.append(reached)
                     continue
@@ -96,32 +104,38 @@ class Courier:
             await session.close()
         return troubles
 
-    async def _sessions(self) -> AsyncIterator[Session | Outcome]:
+    async def _sessions(self, request: MessageRequest) -> AsyncIterator[Session | Outcome]:
         """Connections to the destination's hosts in order, or what kept us from each."""
         tried = 0
-        async for found in self._hosts():
+        async for found in self._hosts(request):
             if isinstance(found, Outcome):
                 yield found
                 continue
             if tried == self._way.hosts_per_attempt:
                 return
             tried += 1
-            yield await self._open(found)
+            yield await self._open(found, request)
 
-    async def _open(self, host: Host) -> Session | Outcome:
-        reached = await self._way.connector.open(host, self._way.demand)
+    async def _open(self, host: Host, request: MessageRequest) -> Session | Outcome:
+        await self.close()  # one that was kept and did not do
+        demand = demand_of(request, self._way.demand)
+        reached = await self._way.connector.open(host, demand)
         if isinstance(reached, Outcome) and reached.stage is Stage.TLS:
-            weaker = after_failed_handshake(self._way.demand)
+            weaker = after_failed_handshake(demand)
             if weaker is not None:
                 return await self._way.connector.open(host, weaker)
+            return unprotected(reached) if request.needs_tls else reached
         return reached
 
-    async def _hosts(self) -> AsyncIterator[Host | Outcome]:
+    async def _hosts(self, request: MessageRequest) -> AsyncIterator[Host | Outcome]:
         route = await self._route()
         if isinstance(route, Outcome):
             yield route
             return
         for name in route.hosts:
+            if request.needs_tls and not self._is_vouched_for(name):
+                yield unproven(name, self._destination.domain)
+                continue
             addresses = await self._addresses(name, is_implicit=route.is_implicit)
             if isinstance(addresses, Outcome):
                 yield addresses
@@ -138,6 +152,9 @@ class Courier:
             return literal
         answer = await self._lookup.mx(domain)
         return route_for(domain, answer, own_names=self._own_names, chance=self._chance)
+
+    def _is_vouched_for(self, name: str) -> bool:
+        return self._way.relay is not None or is_vouched_for(name, self._destination.domain)
 
     async def _addresses(self, name: str, *, is_implicit: bool) -> tuple[str, ...] | Outcome:
         answer = literal_addresses(name) or await self._lookup.addresses(name)

@@ -8,6 +8,7 @@ from mta.model.address import Address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.event import Event, Kind
 from mta.model.outcome import Reply
+from mta.model.request import MessageRequest
 from mta.model.trouble import SigningError, SpoolError
 
 from mta.rules.admission import objection_to_sender
@@ -18,6 +19,7 @@ from mta.rules.headers import (
     message_id_of,
     objection_to_header,
     read_header,
+    waives_tls,
 )
 from mta.rules.quota import Load
 from mta.rules.signing import author_domain
@@ -201,8 +203,16 @@ def _envelope(
         size=len(content),
         is_8bit=not content.isascii(),
         needs_smtputf8=submission.is_smtputf8 and not _is_ascii(submission, header),
-        request=submission.request,
+        request=_request(submission, header),
     )
+
+
+def _request(submission: Submission, header: Header) -> MessageRequest:
+    """What is asked of the message, by its client or in its header."""
+    request = submission.request
+    if waives_tls(header) and not request.needs_tls:  # who says both, needs it (RFC 8689 §3)
+        return replace(request, waives_tls=True)
+    return request
 
 
 def _is_ascii(submission: Submission, header: Header) -> bool:

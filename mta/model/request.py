@@ -49,14 +49,16 @@ class MessageRequest:
     """What the client asks of a message as a whole.
 
     `returned` is None where it left that to us. `envelope_id` is xtext as it was written (RFC 3461
-    §4.4), "" for none. `needs_tls` is REQUIRETLS (RFC 8689). `hold_until` is in Unix seconds
-    (RFC 4865), 0 for no hold. `priority` is -9 to 9 (RFC 6710). `tags` and `metadata` are the
-    client's own words, for events and routes alone.
+    §4.4), "" for none. `needs_tls` is REQUIRETLS (RFC 8689), and `waives_tls` its opposite, the
+    header field "TLS-Required: No". `hold_until` is in Unix seconds (RFC 4865), 0 for no hold.
+    `priority` is -9 to 9 (RFC 6710). `tags` and `metadata` are the client's own words, for events
+    and routes alone.
     """
 
     returned: Returned | None = None
     envelope_id: str = ""
     needs_tls: bool = False
+    waives_tls: bool = False
     hold_until: float = 0.0
     deadline: Deadline | None = None
     priority: int = 0

@@ -41,6 +41,7 @@ class Header:
 
     content: bytes
     fields: tuple[Field, ...]
+    names: frozenset[bytes]  # of the fields, in lower case
 
     @property
     def end(self) -> int:
@@ -73,7 +74,7 @@ def read_header(content: bytes) -> Header:
         found.append(field)
         if field.end > MAX_HEADER:
             break
-    return Header(content, tuple(found))
+    return Header(content, tuple(found), frozenset([field.name for field in found]))
 
 
 def objection_to_header(header: Header) -> Reply | None:
@@ -88,9 +89,21 @@ def objection_to_header(header: Header) -> Reply | None:
     return None
 
 
+def waives_tls(header: Header) -> bool:
+    """Whether the author asks that the message go even without TLS (RFC 8689 §3)."""
+    if b"tls-required" not in header.names:
+        return False
+    values = [
+        header.content[field.start : field.end].partition(b":")[2].strip().lower()
+        for field in header.fields
+        if field.name == b"tls-required"
+    ]
+    return values == [b"no"]
+
+
 def completed(header: Header, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
     """The message with our Received field, a Date and a Message-ID, and without its Bcc."""
-    names = {field.name for field in header.fields}
+    names = header.names
     parts = [_received(passage, recipients)]
     if b"date" not in names:
         parts.append(f"Date: {_date(passage.at)}\r\n".encode())

@@ -1,6 +1,8 @@
 """Plays the conversations in tests/dialogs/out; their README says how they are written."""
 
 import asyncio
+import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ from mta.model.address import Address
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome
+from mta.model.request import MessageRequest
 
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 
-from tests.edge.scripted_peer import Caller, ScriptedPeer
+from tests.edge.scripted_peer import Caller, ScriptedPeer, certificate, server_context
 
+NAME = "mx.test"
 FOLDER = Path(__file__).parent.parent / "dialogs" / "out"
 SHORT = Timeouts(*(5.0,) * 10)
 
@@ -25,16 +29,19 @@ class Dialog:
         lines = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
         self.letters = [letter(line[6:].split()) for line in lines if line.startswith("send: ")]
         self.expected = [line[2:] for line in lines if line.startswith("= ")]
+        self.tls = TlsLevel(next((line[5:] for line in lines if line.startswith("tls: ")), "none"))
         self.login = next((login(line) for line in lines if line.startswith("login: ")), None)
-        self._steps = [line for line in lines if line.startswith(("S", "C:", "close"))]
+        self._steps = [line for line in lines if line.startswith(("S", "C:", "close", "handshake"))]
 
-    async def play(self, client: Caller) -> None:
+    async def play(self, context: ssl.SSLContext, client: Caller) -> None:
         """The peer's part."""
         for kind, _, text in (step.partition(" ") for step in self._steps):
             if kind == "C:":
                 assert (await client.hear()).decode() == text
             elif kind == "close":
                 return
+            elif kind == "handshake":
+                await client.start_tls(context)
             else:
                 ending = "" if kind == "S+" else "\r\n"
                 await client.say_raw((unescaped(text) + ending).encode("latin-1"))
@@ -46,7 +53,7 @@ def unescaped(text: str) -> str:
 
 
 def letter(words: list[str]) -> Letter:
-    names = [word for word in words if word not in ("8bit", "smtputf8")]
+    names = [word for word in words if word not in ("8bit", "smtputf8", "requiretls")]
     return Letter(
         MessageId("m1"),
         Address("sender", "client.test"),
@@ -54,6 +61,7 @@ def letter(words: list[str]) -> Letter:
         b"Subject: hello\r\n\r\n.dot\r\n",
         is_8bit="8bit" in words,
         needs_smtputf8="smtputf8" in words,
+        request=MessageRequest(needs_tls="requiretls" in words),
     )
 
 
@@ -67,11 +75,13 @@ def shown(outcome: Outcome) -> str:
     return f"{outcome.verdict} {outcome.reply} ({outcome.stage}, {outcome.scope}{doubt})"
 
 
-async def became(dialog: Dialog) -> list[str]:
+async def became(dialog: Dialog, pem: Path) -> list[str]:
     """What became of each recipient, and of the session."""
-    async with ScriptedPeer(dialog.play) as host:
-        connector = SmtpConnector(hostname="client.test", timeouts=SHORT, login=dialog.login)
-        session = await connector.open(host, TlsDemand(TlsLevel.NONE))
+    async with ScriptedPeer(partial(dialog.play, server_context(pem)), name=NAME) as host:
+        connector = SmtpConnector(
+            hostname="client.test", timeouts=SHORT, login=dialog.login, ca_file=pem
+        )
+        session = await connector.open(host, TlsDemand(dialog.tls))
         if isinstance(session, Outcome):
             return [f"no session: {shown(session)}"]
         lines: list[str] = []
@@ -82,10 +92,15 @@ async def became(dialog: Dialog) -> list[str]:
     return lines
 
 
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate(tmp_path_factory.mktemp("tls"), NAME)
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
-def test_the_conversation_goes_as_written(path: Path) -> None:
+def test_the_conversation_goes_as_written(path: Path, pem: Path) -> None:
     dialog = Dialog(path)
 
-    lines = asyncio.run(became(dialog))
+    lines = asyncio.run(became(dialog, pem))
 
     assert lines == dialog.expected

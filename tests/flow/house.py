@@ -18,8 +18,8 @@ from mta.model.envelope import (
     Submission,
 )
 from mta.model.event import Event, Kind
-from mta.model.outcome import Outcome, Reply, Stage, broken, judge
-from mta.model.request import MessageRequest, Notice, RecipientRequest, Returned
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, broken, judge
+from mta.model.request import NOTHING, MessageRequest, Notice, RecipientRequest, Returned
 from mta.model.trouble import SigningError
 
 from mta.rules.progress import Mode
@@ -60,6 +60,8 @@ class Peer:
     greeting: Reply = OK
     is_reachable: bool = True
     breaks_tls: bool = False
+    has_good_certificate: bool = False
+    keeps_tls: bool = False  # it offers REQUIRETLS
     recipients_at_once: int = 1000
     offers_dsn: bool = False
     gate: asyncio.Event | None = None  # deliveries wait for it
@@ -91,6 +93,15 @@ class FakeSession:
         if self.breaks_at_next:
             self.is_usable = False
             return (broken(Stage.SENDER, self.host, "gone"),) * len(letter.recipients)
+        if letter.request.needs_tls and not self._peer.keeps_tls:
+            unfit = Outcome(
+                Verdict.FAILED,
+                Reply(550, "no REQUIRETLS", 7, 30),
+                Stage.SENDER,
+                Scope.HOST,
+                self.host,
+            )
+            return (unfit,) * len(letter.recipients)
         self._peer.under_way += 1
         self._peer.most_under_way = max(self._peer.most_under_way, self._peer.under_way)
         try:
@@ -160,7 +171,10 @@ class FakeWorld:
             return FakeSession(host, peer, None)
         if peer.breaks_tls:
             return broken(Stage.TLS, host, "handshake failed", subject=7, detail=5)
-        return FakeSession(host, peer, TLS)
+        is_verified = demand.level is TlsLevel.VERIFY
+        if is_verified and not peer.has_good_certificate:
+            return broken(Stage.TLS, host, "certificate not accepted", subject=7, detail=5)
+        return FakeSession(host, peer, replace(TLS, is_verified=is_verified))
 
 
 class FakeSigner:
@@ -274,17 +288,30 @@ class House:
         )
 
     def message(
-        self, *recipients: str, sender: str | None = "ann@sender.test", content: bytes = b""
+        self,
+        *recipients: str,
+        sender: str | None = "ann@sender.test",
+        content: bytes = b"",
+        request: MessageRequest = NOTHING,
     ) -> Submission:
         return Submission(
             sender=parse_address(sender) if sender else None,
             recipients=tuple(parse_address(recipient) for recipient in recipients),
             content=content or b"From: ann@sender.test\r\nSubject: hello\r\n\r\nBody\r\n",
             client=CLIENT,
+            request=request,
         )
 
-    async def submit(self, *recipients: str, sender: str | None = "ann@sender.test") -> Reply:
-        return await self.intake.accept(self.message(*recipients, sender=sender))
+    async def submit(
+        self,
+        *recipients: str,
+        sender: str | None = "ann@sender.test",
+        content: bytes = b"",
+        request: MessageRequest = NOTHING,
+    ) -> Reply:
+        return await self.intake.accept(
+            self.message(*recipients, sender=sender, content=content, request=request)
+        )
 
     async def submit_asking(
         self,

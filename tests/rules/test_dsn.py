@@ -693,3 +693,13 @@ def test_a_header_in_utf8_comes_back_under_its_own_type(
     submission = report_for(occasion(about), content)
 
     assert enclosed(submission)[:2] == (kind, encoding)
+
+
+def test_a_report_of_what_requires_tls_requires_it_and_holds_no_more_than_the_header() -> None:
+    request = MessageRequest(Returned.FULL, needs_tls=True)  # RFC 8689 §5
+
+    submission = report(failed("bob", REFUSED), header=WHOLE, request=request)
+
+    assert submission.request.needs_tls
+    assert enclosed(submission)[0] == "text/rfc822-headers"
+    assert report(failed("bob", REFUSED), header=WHOLE, request=FULL).request == NOTHING

@@ -19,6 +19,7 @@ from mta.rules.headers import (
     header_of,
     objection_to_header,
     read_header,
+    waives_tls,
 )
 
 NOW = 1_700_000_000.0
@@ -298,3 +299,20 @@ def test_a_message_in_a_loop_or_with_an_endless_header_is_refused(
 
     assert (objection and objection.status) == status
     assert objection is None or objection.code == 554
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_waived"),
+    [
+        (b"", False),
+        (b"TLS-Required: No\r\n", True),
+        (b"tls-required:\r\n no \r\n", True),
+        (b"TLS-Required: Yes\r\n", False),
+        (b"TLS-Required: No, thanks\r\n", False),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", False),  # once at most, RFC 8689 §3
+    ],
+)
+def test_an_author_may_waive_tls(fields: bytes, is_waived: bool) -> None:
+    header = read_header(b"From: ann@here.test\r\n" + fields + b"\r\nTLS-Required: No\r\n")
+
+    assert waives_tls(header) is is_waived

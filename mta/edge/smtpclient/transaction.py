@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import IncrementalNewlineDecoder
 
+from mta.model.domain import TlsFacts
 from mta.model.envelope import Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+
+from mta.rules.tls import is_fit
 
 from mta.edge.smtpclient.conversation import Conversation, Refused
 from mta.edge.smtpclient.offers import Offers
@@ -47,7 +50,7 @@ class Transaction:
 
     async def _common_outcome(self) -> Outcome:
         """What became of every recipient that was not refused by itself."""
-        reply = objection(self._letter, self._talk.offers)
+        reply = objection(self._letter, self._talk.offers, self._talk.tls)
         if reply is not None:
             return self._unfit(reply)
         commands = envelope(self._letter, self._talk.offers)
@@ -177,8 +180,16 @@ class Transaction:
         return outcome
 
 
-def objection(letter: Letter, offers: Offers) -> Reply | None:
-    """Why a peer with these offers cannot be given this letter at all; None if it can."""
+def objection(letter: Letter, offers: Offers, tls: TlsFacts | None = None) -> Reply | None:
+    """Why a peer with these offers cannot be given this letter at all; None if it can.
+
+    `tls` is what protects the connection.
+    """
+    if letter.request.needs_tls:  # RFC 8689 §4.2.1
+        if not is_fit(tls, letter.request):
+            return Reply(550, "the message requires TLS with a verified host", 7, 10)
+        if not offers.has_requiretls:
+            return Reply(550, "the message needs REQUIRETLS, and the host does not offer it", 7, 30)
     if not offers.has_smtputf8 and _needs_smtputf8(letter):
         return Reply(550, "the message needs SMTPUTF8, and the host does not offer it", 6, 7)
     if letter.is_8bit and not offers.has_8bitmime:
@@ -203,7 +214,8 @@ def envelope(letter: Letter, offers: Offers) -> bytes:
     body = " BODY=8BITMIME" if letter.is_8bit else ""  # RFC 6152 §2
     is_utf8 = letter.needs_smtputf8 or not (rcpts.isascii() and sender.isascii())
     utf8 = " SMTPUTF8" if is_utf8 else ""  # RFC 6531 §3.4
-    commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}\r\n{rcpts}".encode()
+    tls = " REQUIRETLS" if letter.request.needs_tls else ""  # RFC 8689 §2
+    commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}{tls}\r\n{rcpts}".encode()
     controls = len(commands) - len(commands.translate(None, _CONTROLS))
     if controls != 2 * (1 + len(letter.recipients)):  # the ends of our own lines
         raise ValueError(f"expected addresses without control characters, got {commands[:500]!r}")

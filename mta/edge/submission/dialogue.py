@@ -4,10 +4,8 @@ The order of commands is RFC 5321 §4.1.4; enhanced status codes stand in every 
 positive ones to HELO and EHLO and the 354 (RFC 2034 §3).
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 
 from mta.model.address import Address
@@ -29,12 +27,12 @@ from mta.rules.commands import (
     parse_rcpt,
     read_command,
 )
-from mta.rules.parameters import BASIC, NOTHING_ASKED
-from mta.rules.sasl import Credentials, Mechanism
+from mta.rules.parameters import NOTHING_ASKED
+from mta.rules.sasl import Credentials
 
 from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
 from mta.edge.submission.login import Login
-from mta.edge.submission.settings import Door, SessionLimits
+from mta.edge.submission.terms import Terms
 
 # A browser can be made to send these to a port of its own host, with our commands behind them.
 _FOREIGN = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
@@ -48,55 +46,6 @@ _BYE = Answer(b"221 2.0.0 Bye\r\n", Step.END)
 
 _IN_TRANSACTION = Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1)
 _IN_CHUNKS = Reply(503, "Expected BDAT or RSET after BDAT", 5, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What is the same for many sessions; `offers_tls` and `is_secured` exclude each other."""
-
-    door: Door
-    hostname: str
-    to_ascii: Callable[[str], str]
-    limits: SessionLimits
-    takes_logins: bool = False
-    needs_login: bool = False
-    logs_in_plainly: bool = False  # without TLS, too
-    offers_tls: bool = False
-    is_secured: bool = False
-    extensions: frozenset[str] = frozenset()  # those offered beyond what always is
-    clock: Callable[[], float] = time.time
-
-    @cached_property
-    def offers_login(self) -> bool:
-        """Whether a client may log in as things are: AUTH is not even offered in clear."""
-        return self.takes_logins and (self.is_secured or self.logs_in_plainly)
-
-    @cached_property
-    def offered(self) -> frozenset[str]:
-        """The extensions whose parameters MAIL and RCPT may have."""
-        return BASIC | self.extensions | ({"AUTH"} if self.offers_login else set())
-
-    @cached_property
-    def helo(self) -> Answer:
-        """The answer to HELO."""
-        return Answer(f"250 {self.hostname}\r\n".encode("ascii"))
-
-    @cached_property
-    def ehlo(self) -> Answer:
-        """The answer to EHLO."""
-        words = [
-            self.hostname,
-            f"SIZE {self.limits.message_size}",
-            "8BITMIME",
-            "SMTPUTF8",
-            "PIPELINING",
-            "CHUNKING",
-            *(["STARTTLS"] if self.offers_tls else []),
-            *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
-            *sorted(self.extensions),
-        ]
-        lines = "".join(f"250-{word}\r\n" for word in words) + "250 ENHANCEDSTATUSCODES\r\n"
-        return Answer(lines.encode("ascii"))
 
 
 @dataclass(slots=True)
@@ -135,7 +84,8 @@ class Dialogue:
         """The answer to a command line, without its CRLF."""
         command = read_command(line)
         if isinstance(command, Reply):
-            return self.error(command)
+            is_bdat = line[:4].upper() == b"BDAT"  # and what follows it may be no command
+            return Answer(line_of(command), Step.CUT) if is_bdat else self.error(command)
         handler = self._HANDLERS.get(command.verb)
         if handler is not None:
             return handler(self, command)

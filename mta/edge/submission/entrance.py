@@ -10,8 +10,8 @@ from mta.model.listener import Auth, Listener, Network, TlsStart
 
 from mta.rules.content import BareNewlines
 
-from mta.edge.submission.dialogue import Terms
 from mta.edge.submission.settings import Door, Logins, SessionLimits
+from mta.edge.submission.terms import Terms
 
 UNIX_CLIENT = "unix:"  # begins what stands for an address where a user of this machine connects
 _KNOWN_CLIENTS = 4_096  # addresses whose verdict an entrance remembers

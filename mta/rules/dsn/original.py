@@ -35,7 +35,10 @@ def enclosure(envelope: Envelope, action: Action, content: bytes) -> Enclosure:
     header = header_of(content)
     # RFC 6533 §3: a header in UTF-8 has types of its own.
     is_international = envelope.needs_smtputf8 and not header.isascii()
-    wants_all = action is Action.FAILED and envelope.request.returned is Returned.FULL
+    asked = envelope.request
+    wants_all = action is Action.FAILED and asked.returned is Returned.FULL
+    if asked.needs_tls:  # RFC 8689 §5
+        wants_all = False
     if wants_all and 0 < len(content) <= MAX_WHOLE and not _LONG_LINE.search(content):
         kind = "message/global" if is_international else "message/rfc822"
         encoding = "7bit" if content.isascii() else "8bit"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mta.model.address import Address
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
+from mta.model.request import NOTHING, MessageRequest
 from mta.model.text import printable_ascii
 from mta.model.value import value
 
@@ -66,7 +67,7 @@ def report_for(occasion: Occasion, content: bytes) -> Submission:
     What has the null sender is never reported (RFC 5321 §4.5.5). `content` is the message's
     own, or b"" where it cannot be read.
     """
-    sender = occasion.envelope.sender
+    sender, asked = occasion.envelope.sender, occasion.envelope.request
     assert sender is not None, "no report about a message from the null sender"
     enclosed = enclosure(occasion.envelope, occasion.action, content)
     boundary = f"report-{occasion.id}"  # no message knows the id of its report in advance
@@ -86,6 +87,8 @@ def report_for(occasion: Occasion, content: bytes) -> Submission:
         content=b"".join(parts),
         client=Client(address="local", helo=occasion.hostname, protocol="local"),
         is_smtputf8=not sender.is_ascii,
+        # It tells of what was to be protected (RFC 8689 §5).
+        request=MessageRequest(needs_tls=True) if asked.needs_tls else NOTHING,
     )
 
 
