@@ -1,7 +1,7 @@
 """One destination's mail, carried letter after letter, over one connection while it lasts."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -97,7 +97,7 @@ class Courier:
         """Send to all that have no outcome yet; gives the troubles to take to another host."""
         troubles: list[Outcome] = []
         while not troubles and (places := _without_outcome(outcomes)):
-            got = await session.send(_part(letter, places))
+            got = await session.send(letter.part(places))
             troubles = _enter(outcomes, places, got)
         self._session = session if session.is_usable else None
         if self._session is None:
@@ -179,15 +179,6 @@ def _without_outcome(outcomes: Sequence[Outcome | None]) -> list[int]:
     """The next recipients to send to, as many as one transaction may hold."""
     left = (place for place, outcome in enumerate(outcomes) if outcome is None)
     return list(islice(left, RECIPIENTS_AT_ONCE))
-
-
-def _part(letter: Letter, places: Sequence[int]) -> Letter:
-    """The letter for those of its recipients at these places."""
-    if len(places) == len(letter.recipients):
-        return letter
-    recipients = tuple([letter.recipients[place] for place in places])
-    requests = tuple([letter.requests[place] for place in places]) if letter.requests else ()
-    return replace(letter, recipients=recipients, requests=requests)
 
 
 def _enter(

@@ -1,6 +1,6 @@
 """A message on its way: what came in, who is to have it, and how far each has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import NewType
@@ -158,3 +158,11 @@ class Letter:
     needs_smtputf8: bool = False
     request: MessageRequest = NOTHING
     requests: tuple[RecipientRequest, ...] = ()
+
+    def part(self, places: Sequence[int]) -> "Letter":
+        """The letter for those of its recipients at these places."""
+        if len(places) == len(self.recipients):
+            return self
+        recipients = tuple([self.recipients[place] for place in places])
+        requests = tuple([self.requests[place] for place in places]) if self.requests else ()
+        return replace(self, recipients=recipients, requests=requests)

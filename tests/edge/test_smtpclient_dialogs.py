@@ -11,7 +11,9 @@ from mta.model.address import Address
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome
-from mta.model.request import MessageRequest
+from mta.model.request import RecipientRequest
+
+from mta.rules.parameters import Asked, asked_for_recipient, asked_in
 
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 
@@ -53,15 +55,30 @@ def unescaped(text: str) -> str:
 
 
 def letter(words: list[str]) -> Letter:
-    names = [word for word in words if word not in ("8bit", "smtputf8", "requiretls")]
+    of_message: dict[str, str | None] = {}
+    of_recipients: dict[str, dict[str, str | None]] = {}
+    parameters = of_message
+    for word in words:
+        name, equals, text = word.partition("=")
+        if equals:
+            parameters[name] = text
+        elif word == "requiretls":
+            of_message["REQUIRETLS"] = None
+        elif word not in ("8bit", "smtputf8"):
+            parameters = of_recipients[word] = {}
+    asked, wishes = asked_in(of_message), [asked_for_recipient(p) for p in of_recipients.values()]
+    assert isinstance(asked, Asked)
     return Letter(
         MessageId("m1"),
         Address("sender", "client.test"),
-        tuple(Address(name, "there.test") for name in names),
+        tuple(Address(name, "there.test") for name in of_recipients),
         b"Subject: hello\r\n\r\n.dot\r\n",
         is_8bit="8bit" in words,
         needs_smtputf8="smtputf8" in words,
-        request=MessageRequest(needs_tls="requiretls" in words),
+        request=asked.request(0),
+        requests=tuple(wish for wish in wishes if isinstance(wish, RecipientRequest))
+        if any(of_recipients.values())
+        else (),
     )
 
 
@@ -72,7 +89,8 @@ def login(line: str) -> Login:
 
 def shown(outcome: Outcome) -> str:
     doubt = ", may have arrived" if outcome.may_have_arrived else ""
-    return f"{outcome.verdict} {outcome.reply} ({outcome.stage}, {outcome.scope}{doubt})"
+    told = ", reports itself" if outcome.peer_reports else ""
+    return f"{outcome.verdict} {outcome.reply} ({outcome.stage}, {outcome.scope}{doubt}{told})"
 
 
 async def became(dialog: Dialog, pem: Path) -> list[str]:

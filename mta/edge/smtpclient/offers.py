@@ -19,6 +19,7 @@ class Offers:
     has_8bitmime: bool = False
     has_smtputf8: bool = False
     has_requiretls: bool = False
+    has_dsn: bool = False
     has_size: bool = False
     size_limit: int = 0
     login_methods: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ def offers_in(reply: RawReply) -> Offers:
         has_8bitmime="8bitmime" in extensions,
         has_smtputf8="smtputf8" in extensions,
         has_requiretls="requiretls" in extensions,
+        has_dsn="dsn" in extensions,
         has_size="size" in extensions,
         size_limit=_size_limit(extensions.get("size", "")),
         login_methods=tuple(login_methods),

@@ -1,11 +1,16 @@
 """An open conversation with a peer, as the flow knows it."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Letter
-from mta.model.outcome import Outcome
+from mta.model.outcome import Outcome, Verdict
 
 from mta.edge.smtpclient.conversation import Conversation
 from mta.edge.smtpclient.transaction import Transaction
+from mta.edge.smtpclient.wishes import has_wishes, is_not_understood
 
 
 class SmtpSession:
@@ -37,7 +42,32 @@ class SmtpSession:
         and the outcomes are returned: what became of the message must not be lost. The caller
         finds the request in `asyncio.Task.cancelling`.
         """
-        return await Transaction(self._conversation, letter).outcomes()
+        talk = self._conversation
+        outcomes = await Transaction(talk, letter).outcomes()
+        if not (talk.offers.has_dsn and has_wishes(letter)):
+            return outcomes
+        places = [place for place, one in enumerate(outcomes) if is_not_understood(one)]
+        return await self._without_wishes(letter, outcomes, places) if places else outcomes
+
+    async def _without_wishes(
+        self, letter: Letter, outcomes: Sequence[Outcome], places: Sequence[int]
+    ) -> tuple[Outcome, ...]:
+        """The outcomes, after another transaction for these places.
+
+        The peer offers DSN and did not understand what it was told of it. That is no reason for
+        a recipient to go without mail: it is told nothing of the kind again.
+        """
+        talk, found = self._conversation, list(outcomes)
+        talk.offers = replace(talk.offers, has_dsn=False)
+        again: Sequence[Outcome] = [
+            replace(outcomes[place], verdict=Verdict.DEFERRED) for place in places
+        ]
+        task = asyncio.current_task()
+        if self.is_usable and not (task and task.cancelling()):
+            again = await Transaction(talk, letter.part(places)).outcomes()
+        for place, outcome in zip(places, again, strict=True):
+            found[place] = outcome
+        return tuple(found)
 
     async def close(self) -> None:
         """Say QUIT if that can be done quickly, and close. Never raises."""

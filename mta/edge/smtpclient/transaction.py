@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from io import IncrementalNewlineDecoder
 
 from mta.model.domain import TlsFacts
@@ -14,6 +15,7 @@ from mta.edge.smtpclient.conversation import Conversation, Refused
 from mta.edge.smtpclient.offers import Offers
 from mta.edge.smtpclient.replies import RawReply
 from mta.edge.smtpclient.wire import ConversationError
+from mta.edge.smtpclient.wishes import behind_mail, behind_rcpt, has_wishes
 
 BLOCK = 64 * 1024  # octets of content that are written at once
 
@@ -31,6 +33,8 @@ class Transaction:
         self._talk = conversation
         self._letter = letter
         self._is_pipelined = conversation.offers.has_pipelining
+        # Then the peer tells the sender what becomes of it, and we do not.
+        self._tells_wishes = conversation.offers.has_dsn and has_wishes(letter)
         self._is_complete = False  # the final dot was written: the peer may have the message
         self._own: dict[int, Outcome] = {}  # of recipients that were refused, by their places
 
@@ -169,9 +173,10 @@ class Transaction:
         wire.put(block)
         self._is_complete = True
         reply = await wire.last_word(talk.timeouts.final_dot)
-        if reply.is_positive:
-            return talk.outcome(reply)
-        return talk.refusal(reply)
+        if not reply.is_positive:
+            return talk.refusal(reply)
+        outcome = talk.outcome(reply)
+        return replace(outcome, peer_reports=True) if self._tells_wishes else outcome
 
     async def _interrupted(self) -> Outcome:
         """What the peer said before it had the whole content. It cannot have taken the message."""
@@ -215,11 +220,22 @@ def envelope(letter: Letter, offers: Offers) -> bytes:
     is_utf8 = letter.needs_smtputf8 or not (rcpts.isascii() and sender.isascii())
     utf8 = " SMTPUTF8" if is_utf8 else ""  # RFC 6531 §3.4
     tls = " REQUIRETLS" if letter.request.needs_tls else ""  # RFC 8689 §2
-    commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}{tls}\r\n{rcpts}".encode()
+    wishes = ""
+    if offers.has_dsn and has_wishes(letter):
+        wishes = behind_mail(letter.request)
+        rcpts = _rcpts_with_wishes(letter, is_smtputf8=is_utf8) if letter.requests else rcpts
+    commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}{tls}{wishes}\r\n{rcpts}".encode()
     controls = len(commands) - len(commands.translate(None, _CONTROLS))
     if controls != 2 * (1 + len(letter.recipients)):  # the ends of our own lines
         raise ValueError(f"expected addresses without control characters, got {commands[:500]!r}")
     return commands
+
+
+def _rcpts_with_wishes(letter: Letter, *, is_smtputf8: bool) -> str:
+    pairs = zip(letter.recipients, letter.requests, strict=True)
+    return "".join(
+        f"RCPT TO:<{to}>{behind_rcpt(asked, is_smtputf8=is_smtputf8)}\r\n" for to, asked in pairs
+    )
 
 
 def _needs_smtputf8(letter: Letter) -> bool:
