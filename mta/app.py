@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import secrets
 import time
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ from mta.flow.courier import Courier
 from mta.flow.desk import Desk
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
+from mta.flow.logins import Gatekeeper
 from mta.flow.ports import EventLog, SlotKeeper
 from mta.flow.quotas import Quotas
 from mta.flow.reporting import Reporter
@@ -22,12 +24,14 @@ from mta.flow.slots import Slots
 
 from mta.edge.idn import to_ascii
 from mta.edge.maildrop.folder import MaildropFolder
+from mta.edge.passwords import Passwords
 from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import Given, SubmissionServer
 from mta.edge.tls import CertificateError
 
-from mta.config import Settings
+from mta.config import ConfigError, Settings
+from mta.config.users import UsersFile
 from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
 
@@ -60,7 +64,7 @@ class Server:
         slots: SlotKeeper | None = None,
         given: Given = MappingProxyType({}),
     ) -> None:
-        """Wire everything; nothing runs yet. Raises what `fittings_for` raises.
+        """Wire everything; nothing runs yet. Raises what `fittings_for` raises, and ConfigError.
 
         `slots` is whoever grants connections to several processes; None: this is the only one.
         `given` are listeners' sockets that are open already.
@@ -69,6 +73,14 @@ class Server:
         self._fittings = fittings = fittings_for(settings)
         self._own_slots = Slots(fittings.room)
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
+        self._users = UsersFile(settings.users)
+        self._gatekeeper = Gatekeeper(
+            self._users.read(),
+            verifier=Passwords(),
+            events=events,
+            clock=time.time,
+            key=secrets.token_bytes(32),
+        )
         self._spool = spool
         self._counts_path = settings.spool / "quotas.json"
         self._intake = Intake(
@@ -81,6 +93,7 @@ class Server:
             new_id=new_id,
             on_stored=self._on_stored,
             to_ascii=to_ascii,
+            user_of=self._gatekeeper.user,
         )
         self._settlement = Settlement(
             terms=fittings.terms,
@@ -113,12 +126,13 @@ class Server:
             limits=fittings.limits,
             bare_newlines=settings.bare_newlines,
             tls=fittings.tls,
+            logins=self._gatekeeper,
             shares_ports=slots is not None,
             given=given,
         )
         desk = Desk(intake=self._intake, spool=spool, new_id=new_id)
         self._http = (
-            http_door(settings, settings.admin, desk, lambda: self._fittings)
+            http_door(settings, settings.admin, desk, self._gatekeeper, lambda: self._fittings)
             if settings.admin is not None
             else None
         )
@@ -156,11 +170,17 @@ class Server:
         await self._write_counts()
 
     def reload(self, settings: Settings) -> None:
-        """Put new settings in force, whole or not at all. Raises what `fittings_for` raises.
+        """Put new settings in force, whole or not at all. Raises what the constructor raises.
 
         Listeners and the spool stay where they are until a restart.
         """
-        self._fittings = fittings = fittings_for(settings)
+        fittings, users = fittings_for(settings), self._users
+        if users.path != settings.users:
+            users = UsersFile(settings.users)
+        if users.has_changed or users.is_broken:
+            users.read()
+        self._fittings, self._users = fittings, users
+        self._gatekeeper.replace(users.accounts)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._quotas.replace_terms(fittings.quotas)
         self._settlement.renew(fittings.terms)
@@ -190,6 +210,7 @@ class Server:
         swept_at = 0.0
         while True:
             await asyncio.sleep(1)
+            await self._renew_users()
             try:
                 await self._settlement.report_overdue()
                 await self._spool.retire_due(time.time())
@@ -199,6 +220,21 @@ class Server:
             except SpoolError as error:
                 log.error("the spool is in trouble, and is tried again: %s", error)
                 await asyncio.sleep(TROUBLE_INTERVAL)
+
+    async def _renew_users(self) -> None:
+        """Let those log in who stand in the users' file now, where it has changed."""
+        users = self._users
+        if not users.has_changed:
+            return
+        try:
+            await asyncio.to_thread(users.read)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("the users stay as they were: %s", problem)
+            return
+        if users is self._users:  # no reload came between
+            self._gatekeeper.replace(users.accounts)
+            log.info("%s has changed: %d users may log in", users.path, len(users.accounts))
 
     def _restore_counts(self) -> None:
         try:

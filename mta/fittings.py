@@ -40,7 +40,7 @@ from mta.edge.spool.threads import Threads
 from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, ServerCertificate
 
-from mta.config import Settings
+from mta.config import ConfigError, Settings
 from mta.config.settings import Delivery, Limits, Listen, Quota, Quotas, Smarthost
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ STARTUP_ERRORS = (
     NoNameserver,
     SpoolError,
     ListenError,
+    ConfigError,
     OSError,
 )
 
@@ -217,6 +218,7 @@ def listeners_of(settings: Settings) -> Sequence[Listener]:
             tls=listen.tls,
             auth=listen.auth,
             networks=listen.networks,
+            plaintext_auth=listen.plaintext_auth,
             proxies=listen.proxy,
         )
         for listen in settings.listen

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mta.model.listener import TlsStart
 
 from mta.flow.desk import Desk
+from mta.flow.ports import Logins
 
 from mta.edge.api import ApiServer, Respond
 from mta.edge.idn import to_ascii
@@ -15,7 +16,11 @@ from mta.fittings import Fittings
 
 
 def http_door(
-    settings: Settings, admin: Admin, desk: Desk, fittings: Callable[[], Fittings]
+    settings: Settings,
+    admin: Admin,
+    desk: Desk,
+    logins: Logins,
+    fittings: Callable[[], Fittings],
 ) -> ApiServer:
     """The door at `admin`; `fittings` gives those in force."""
 
@@ -24,7 +29,7 @@ def http_door(
 
         return Api(
             desk=desk,
-            gate=lambda: None,
+            gate=lambda: logins,
             hostname=settings.hostname,
             to_ascii=to_ascii,
             limits=lambda: fittings().api_limits,

@@ -473,10 +473,23 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
     ("text", "warning"),
     [
         ("hostname: localhost", "hostname: localhost has no dot"),
-        ("listen: [{auth: required}]", "listen[0].auth: AUTH is not in this version"),
-        ("listen: [{auth: optional}]", "listen[0].auth: AUTH is not in this version"),
+        (
+            "listen: [{auth: required, tls: starttls}]",
+            "listen[0].auth: nobody can log in: there is no file of users",
+        ),
+        (
+            "users: u\nlisten: [{auth: optional}]",
+            "listen[0].auth: nobody can log in here without",
+        ),
+        (
+            "users: u\nlisten: [{auth: required, plaintext_auth: true}]",
+            "listen[0].plaintext_auth: passwords may cross the network in clear",
+        ),
+        (
+            "listen: [{plaintext_auth: true}]",
+            "listen[0].plaintext_auth: not used while auth is none",
+        ),
         ("limits: {disk_low: 0}", "limits.disk_low: a disk that is full to its end"),
-        ("users: u.yaml", "users: not used in this version"),
         (
             "admin: {plaintext_tokens: true}",
             "admin.plaintext_tokens: whoever is on the way can read the tokens, and send with them",
@@ -517,7 +530,9 @@ def test_a_sound_configuration_warns_of_nothing(tmp_path: Path) -> None:
 
 
 def test_an_open_listener_that_demands_a_login_is_no_open_relay(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, "listen: [{auth: required, networks: [0.0.0.0/0, '::/0']}]")
+    demanding = "{auth: required, tls: starttls, networks: [0.0.0.0/0, '::/0']}"
+
+    settings = loaded(tmp_path, f"listen: [{demanding}]")
 
     assert len(settings.listen[0].networks) == 2
 

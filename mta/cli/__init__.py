@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-COMMANDS: tuple[str, ...] = ("serve", "check", "queue", "dkim", "sandbox")
+COMMANDS: tuple[str, ...] = ("serve", "check", "queue", "dkim", "user", "sandbox")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

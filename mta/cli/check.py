@@ -11,9 +11,10 @@ from mta.model.trouble import SigningError
 from mta.edge.tls import CertificateError, server_context
 
 from mta.cli.options import Commands, add_command, print_problems, with_settings
-from mta.config import Settings, warnings
+from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
 from mta.config.settings import DkimKey
+from mta.config.users import UsersFile
 
 if TYPE_CHECKING:
     from mta.edge.rsa import RsaKey
@@ -51,7 +52,7 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def file_problems(settings: Settings) -> Iterator[str]:
-    """Every key and certificate that the settings name and that cannot be used."""
+    """Everything that is wrong in the files that the settings name."""
     for place, entry in enumerate(settings.dkim):
         try:
             _key(entry)
@@ -62,6 +63,10 @@ def file_problems(settings: Settings) -> Iterator[str]:
             server_context(settings.tls.certificate, settings.tls.key)
         except CertificateError as error:
             yield f"tls: {error}"
+    try:
+        UsersFile(settings.users).read()
+    except ConfigError as error:
+        yield from (f"users: {problem}" for problem in error.problems)
 
 
 def weak_keys(settings: Settings) -> Iterator[str]:

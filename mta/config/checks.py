@@ -52,6 +52,16 @@ def _about_listeners(settings: Settings) -> Iterator[tuple[str, str]]:
     for place, listen in enumerate(settings.listen):
         if not listen.networks:
             yield f"listen[{place}].networks", "expected at least one network, got []"
+        if (
+            listen.auth is Auth.REQUIRED
+            and listen.tls is TlsStart.NONE
+            and not listen.plaintext_auth
+        ):
+            yield (
+                f"listen[{place}].tls",
+                "expected starttls or implicit for auth: required, got none: the passwords would "
+                "cross the network in clear; plaintext_auth: true allows it",
+            )
         for key, text in _about_place(listen):
             yield f"listen[{place}].{key}", text
         if is_open(listen) and listen.auth is not Auth.REQUIRED and not settings.senders:
@@ -145,21 +155,11 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     for place, listen in enumerate(settings.listen):
         here = f"listen[{place}]"
-        if listen.auth is Auth.REQUIRED:
-            yield f"{here}.auth", "AUTH is not in this version: every sender gets 530 here"
-        if listen.auth is Auth.OPTIONAL:
-            yield f"{here}.auth", "AUTH is not in this version: nobody can log in here"
-        if listen.proxy and listen.networks == LOOPBACK:
-            yield (
-                f"{here}.networks",
-                "only loopback, and behind a proxy the clients' own addresses count",
-            )
+        yield from _surprises_of_logins(here, listen, settings)
         if is_open(listen) and listen.auth is not Auth.REQUIRED:
             yield f"{here}.networks", "anybody may send here in the name of your senders' domains"
     if settings.limits.disk_low < ROOM_TO_SETTLE:
         yield "limits.disk_low", "a disk that is full to its end keeps mail from being settled, too"
-    if settings.users is not None:
-        yield "users", "not used in this version"
     if settings.admin is not None and settings.admin.plaintext_tokens:
         yield (
             "admin.plaintext_tokens",
@@ -167,6 +167,24 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     yield from _surprises_of_delivery(settings)
     yield from _surprises_of_files(settings)
+
+
+def _surprises_of_logins(
+    here: str, listen: Listen, settings: Settings
+) -> Iterator[tuple[str, str]]:
+    if listen.auth is Auth.NONE:
+        if listen.plaintext_auth:
+            yield f"{here}.plaintext_auth", "not used while auth is none"
+        return
+    if settings.users is None:
+        yield f"{here}.auth", "nobody can log in: there is no file of users; mta user add makes one"
+    if listen.plaintext_auth and listen.tls is not TlsStart.IMPLICIT:
+        yield f"{here}.plaintext_auth", "passwords may cross the network in clear"
+    elif listen.tls is TlsStart.NONE:
+        yield (
+            f"{here}.auth",
+            "nobody can log in here without TLS; set tls, or plaintext_auth: true",
+        )
 
 
 def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -194,6 +212,8 @@ def _surprises_of_files(settings: Settings) -> Iterator[tuple[str, str]]:
         secrets["tls.key"] = settings.tls.key
     if settings.delivery.smarthost and settings.delivery.smarthost.password_file:
         secrets["delivery.smarthost.password_file"] = settings.delivery.smarthost.password_file
+    if settings.users:
+        secrets["users"] = settings.users
     for here, path in secrets.items():
         if path.is_file() and path.stat().st_mode & stat.S_IROTH:
             yield here, f"everybody on this machine can read it; chmod o= {shlex.quote(str(path))}"

@@ -11,14 +11,14 @@ MAX_OCTETS = 256 * 1024
 MAX_DEPTH = 16
 
 
-def read_document(path: Path) -> tuple[dict[str, object], list[str]]:
+def read_document(path: Path, limit: int = MAX_OCTETS) -> tuple[dict[str, object], list[str]]:
     """The file's keys and values, {} where it is empty, and what is wrong with its keys.
 
     A key that stands there twice, or is no text, is reported and left out. Raises ConfigError
     for what cannot be read at all: a file that is too large, is no YAML, is nested too deeply or
-    has aliases (the stuff of YAML bombs).
+    has aliases (the stuff of YAML bombs). `limit` is in octets.
     """
-    text = _text(path)
+    text = _text(path, limit)
     try:
         return _mapping(text, path)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
@@ -31,17 +31,17 @@ def as_yaml(data: Mapping[str, object]) -> str:
     return text
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, limit: int) -> str:
     try:
         with path.open("rb") as file:
-            octets = file.read(MAX_OCTETS + 1)
+            octets = file.read(limit + 1)
         text = octets.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError([f"{path}: expected a readable file, {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: expected UTF-8, found an octet that is not"]) from error
-    if len(octets) > MAX_OCTETS:
-        raise ConfigError([f"{path}: expected at most {MAX_OCTETS} octets, found more"])
+    if len(octets) > limit:
+        raise ConfigError([f"{path}: expected at most {limit} octets, found more"])
     return text
 
 

@@ -35,7 +35,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     smarthost = settings.delivery.smarthost
     if smarthost and smarthost.password_file and smarthost.password is None:
         try:
-            settings = _with_password(settings, smarthost, _secret(smarthost.password_file))
+            settings = _with_password(settings, smarthost, secret_in(smarthost.password_file))
         except ValueError as error:
             draft.note([("delivery.smarthost.password_file", str(error))])
     if draft.problems:
@@ -99,8 +99,11 @@ def _remove(data: Any, location: Location) -> None:  # noqa: ANN401 - plain data
         del data[last]
 
 
-def _secret(path: Path) -> str:
-    """The text of a file that holds one secret, without the newline at its end."""
+def secret_in(path: Path) -> str:
+    """The text of a file that holds one secret, without the newline at its end.
+
+    Raises ValueError, with words for the operator.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_SECRET + 1)

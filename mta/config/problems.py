@@ -28,7 +28,7 @@ _EXPECTED = {
     "too_short": "at least one entry",
     "tuple_type": "a list",
 }
-_SECRETS = {"password"}
+_SECRETS = {("password",), ("sha256",)}
 
 
 class ConfigError(Exception):
@@ -80,7 +80,7 @@ def _expectation(error: ErrorDetails) -> str:
 
 def _shown(error: ErrorDetails) -> str:
     """What was found, bounded and escaped; a secret is not shown."""
-    if error["loc"][-1] in _SECRETS:
+    if error["loc"][-1:] in _SECRETS:
         return "something else"
     text = json.dumps(error["input"], default=str)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."

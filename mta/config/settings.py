@@ -197,6 +197,7 @@ class Listen(Section):
     tls: TlsStart = TlsStart.NONE
     auth: Auth = Auth.NONE
     networks: tuple[ClientNetwork, ...] = LOOPBACK
+    plaintext_auth: bool = False
     proxy: tuple[ClientNetwork, ...] = ()
 
 

@@ -10,6 +10,7 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Reply
 from mta.model.request import MessageRequest
 from mta.model.trouble import SigningError, SpoolError
+from mta.model.user import User
 
 from mta.rules.admission import objection_to_sender
 from mta.rules.headers import (
@@ -53,8 +54,12 @@ class Intake:
         new_id: Callable[[], MessageId],
         on_stored: Callable[[Envelope], None],
         to_ascii: Callable[[str], str] = refuse_unicode,
+        user_of: Callable[[str], User | None] = lambda name: None,
     ) -> None:
-        """`to_ascii` turns an author's domain into A-labels or raises ValueError."""
+        """`to_ascii` turns an author's domain into A-labels or raises ValueError.
+
+        `user_of` knows the users by their names.
+        """
         self.house = house
         self.signer = signer
         self._spool = spool
@@ -64,6 +69,7 @@ class Intake:
         self._new_id = new_id
         self._on_stored = on_stored
         self._to_ascii = to_ascii
+        self._user_of = user_of
 
     def objection_to_sender(
         self, sender: Address | None, size: int, client: Client
@@ -72,7 +78,10 @@ class Intake:
         full = self._spool.objection(size)
         if full is not None:
             return self._refused(Reply(452, full, 3, 1), sender, client)
-        objection = objection_to_sender(sender, self.house.senders) or self._surplus(
+        user = self._user(client)
+        if client.user and user is None:
+            return self._refused(Reply(530, "Your login is no longer valid", 7, 0), sender, client)
+        objection = objection_to_sender(sender, self.house.senders, user) or self._surplus(
             Load(messages=1, octets=size), client
         )
         return objection and self._refused(objection, sender, client)
@@ -161,7 +170,7 @@ class Intake:
 
     def _surplus(self, load: Load, client: Client) -> Reply | None:
         """Why so much more is not taken from a client now."""
-        return self._quotas.objection(load, client.address)
+        return self._quotas.objection(load, client.address, self._user(client))
 
     def _overdraft(self, submission: Submission) -> Reply | None:
         """Why a whole message is not taken now; it is counted where it is."""
@@ -170,8 +179,11 @@ class Intake:
         objection = self._surplus(load, client)
         if objection is None:
             # Before it is stored: what waits for the disk together must not pass together.
-            self._quotas.charge(load, client.address)
+            self._quotas.charge(load, client.address, self._user(client))
         return objection
+
+    def _user(self, client: Client) -> User | None:
+        return self._user_of(client.user) if client.user else None
 
     def _refused(self, reply: Reply, sender: Address | None, client: Client) -> Reply:
         self._events.emit(
@@ -180,6 +192,7 @@ class Intake:
                 at=self._clock(),
                 sender=str(sender or ""),
                 client=client.address,
+                user=client.user or None,
                 reply=reply,
             )
         )
@@ -231,4 +244,5 @@ def _accepted(envelope: Envelope, client: Client) -> Event:
         recipients=len(envelope.recipients),
         size=envelope.size,
         client=client.address,
+        user=client.user or None,
     )

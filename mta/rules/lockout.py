@@ -9,6 +9,7 @@ guessing at his password from elsewhere or at other users' from beside him.
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -54,6 +55,7 @@ class Lock(NamedTuple):
     seconds: float
 
 
+@lru_cache(4_096)
 def network_of(address: str) -> str:
     """What a client's IP address is counted as: IPv6 by its /64, which one host has to itself.
 

@@ -1,7 +1,7 @@
 """The whole flow on fakes: a spool in memory, domains with manners, a clock that tests turn."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from itertools import count
@@ -21,6 +21,7 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, broken, judge
 from mta.model.request import NOTHING, MessageRequest, Notice, RecipientRequest, Returned
 from mta.model.trouble import SigningError
+from mta.model.user import User
 
 from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
@@ -216,6 +217,7 @@ class House:
         senders: tuple[str, ...] = (),
         spool: MemorySpool | None = None,
         quotas: QuotaTerms | None = None,
+        users: Sequence[User] = (),
     ) -> None:
         self.now = START
         self.has_smarthost = True
@@ -225,6 +227,7 @@ class House:
         self.world = FakeWorld(self.peers)
         self.spool = spool or MemorySpool()
         self.events = EventList()
+        self.users = {user.name: user for user in users}
         numbers = count(1)
         self.intake = Intake(
             house=Identity("mta.test", senders),
@@ -235,6 +238,7 @@ class House:
             clock=self.clock,
             new_id=lambda: MessageId(f"m{next(numbers)}"),
             on_stored=self.on_stored,
+            user_of=self.users.get,
         )
         self.settlement = Settlement(
             terms=Terms(mode, plan, delay_report_after),

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from mta.model.address import parse_address
 from mta.model.event import Kind
 from mta.model.request import NOTHING_FOR_RECIPIENT, MessageRequest, Notice, RecipientRequest
 from mta.model.trouble import SpoolError, SpoolFull
+from mta.model.user import Allowance, User
 
 from tests.flow.house import CLIENT, FakeSigner, House, story
 
@@ -157,3 +159,39 @@ async def test_only_what_needs_smtputf8_asks_for_it() -> None:
         )
 
     assert [envelope.needs_smtputf8 for envelope in house.queued()] == [False, False, True]
+
+
+@story
+async def test_a_user_may_send_from_his_own_senders_and_from_no_others() -> None:
+    house = House(senders=("sender.test",), users=[User("ann", frozenset({"her.test"}))])
+    client = replace(CLIENT, user="ann")
+
+    own = house.intake.objection_to_sender(parse_address("ann@her.test"), 0, client)
+    other = house.intake.objection_to_sender(parse_address("ann@sender.test"), 0, client)
+
+    assert own is None
+    assert str(other) == "550 5.7.1 ann may not send from ann@sender.test"
+    assert [(event.kind, event.user) for event in house.events] == [(Kind.REFUSED, "ann")]
+
+
+@story
+async def test_who_was_removed_while_logged_in_may_send_no_more() -> None:
+    house = House(users=[User("ann")])
+    client = replace(CLIENT, user="ann")
+    house.users.clear()
+
+    objection = house.intake.objection_to_sender(parse_address("ann@sender.test"), 0, client)
+
+    assert str(objection) == "530 5.7.0 Your login is no longer valid"
+
+
+@story
+async def test_a_user_s_own_allowance_is_kept() -> None:
+    house = House(users=[User("ann", per_hour=Allowance(messages=1))])
+    message = replace(house.message("bob@there.test"), client=replace(CLIENT, user="ann"))
+
+    replies = [await house.intake.accept(message) for _ in range(2)]
+
+    assert [reply.code for reply in replies] == [250, 450]
+    assert (await house.submit("bob@there.test")).code == 250
+    assert house.events[0].user == "ann"
