@@ -13,9 +13,10 @@ help:
 	@echo 'make test         every test; make fast: without the slow ones'
 	@echo 'make check        format, lint, types, the law of imports'
 	@echo 'make bench        how fast, beside Postfix; ARGS="--quick" for a try, --help for more'
+	@echo 'make fuzz         ten minutes of a coverage-guided fuzzer for each parser; ARGS="--minutes 1 session"'
 	@echo 'make soak         ten minutes of load while all goes wrong; ARGS="--minutes 60"'
 
-.PHONY: help run run-sandbox demo test fast check bench soak format clean
+.PHONY: help run run-sandbox demo test fast check bench soak fuzz format clean
 
 run: $(READY)
 	@$(BIN)/mta serve
@@ -43,6 +44,10 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff format .
