@@ -244,6 +244,7 @@ def _limits(given: Limits) -> SessionLimits:
         connections_per_client=given.connections_per_client,
         buffer_bytes=given.buffer,
         idle_seconds=given.idle,
+        hold_seconds=given.hold,
     )
 
 

@@ -222,6 +222,7 @@ class Limits(Section):
     connections: Count = 1000
     connections_per_client: Count = 500
     buffer: Size = 256 * MIB
+    hold: DurationOrZero = 30 * DAY
     queue: Count = 1_000_000
     disk_low: SizeOrZero = 64 * MIB
     disk_high: SizeOrZero = 128 * MIB

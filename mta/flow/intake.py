@@ -236,9 +236,11 @@ def _is_ascii(submission: Submission, header: Header) -> bool:
 
 
 def _accepted(envelope: Envelope, client: Client) -> Event:
+    is_held = envelope.released_at > envelope.accepted_at
     return Event(
         kind=Kind.ACCEPTED,
         at=envelope.accepted_at,
+        next_at=envelope.released_at if is_held else None,
         id=envelope.id,
         sender=str(envelope.sender or ""),
         recipients=len(envelope.recipients),

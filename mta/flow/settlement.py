@@ -11,7 +11,7 @@ from mta.model.trouble import SpoolError
 
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
 from mta.rules.progress import Mode, Step, after_attempt, consignments, suspended
-from mta.rules.retry import JITTER, RetryPlan
+from mta.rules.retry import JITTER, RetryPlan, end_of
 
 from mta.flow.agenda import Agenda
 from mta.flow.ports import Chance, Clock, EventLog, Spool
@@ -75,7 +75,7 @@ class Settlement:
                 road=consignment.destination.road,
                 mode=self.terms.mode,
                 plan=self.terms.plan,
-                accepted_at=envelope.accepted_at,
+                ends_at=end_of(self.terms.plan, envelope),
                 now=now,
                 chance=chance,
             )
@@ -96,8 +96,7 @@ class Settlement:
                 until=spread,
                 road=consignment.destination.road,
                 mode=self.terms.mode,
-                plan=self.terms.plan,
-                accepted_at=envelope.accepted_at,
+                ends_at=end_of(self.terms.plan, envelope),
                 now=self._clock(),
             )
             for place in consignment.places
@@ -161,7 +160,7 @@ class Settlement:
         try:
             while due := self._to_tell(envelope := self._spool.envelope(id)):
                 for action, places in due.items():
-                    until = envelope.accepted_at + self.terms.plan.give_up_after
+                    until = end_of(self.terms.plan, envelope)
                     await self._reporter.tell(id, action, places, until)
         except SpoolError as error:
             log.error("%s: its report is not on disk, and is tried again: %s", id, error)
@@ -201,8 +200,7 @@ class Settlement:
             self._delays.enter(self._late_at(envelope), envelope.id)
 
     def _late_at(self, envelope: Envelope) -> float:
-        starts_at = max(envelope.accepted_at, envelope.request.hold_until)
-        return max(starts_at + self.terms.delay_report_after, self._nothing_late_before)
+        return max(envelope.released_at + self.terms.delay_report_after, self._nothing_late_before)
 
     def _is_here(self, id: MessageId) -> bool:
         try:

@@ -118,6 +118,11 @@ class Envelope:
     request: MessageRequest = NOTHING
 
     @property
+    def released_at(self) -> float:
+        """When its delivery may begin, in Unix seconds: at once, unless it is held (RFC 4865)."""
+        return max(self.accepted_at, self.request.hold_until)
+
+    @property
     def is_settled(self) -> bool:
         """Whether every recipient is: then the message may go."""
         return all(recipient.is_settled for recipient in self.recipients)

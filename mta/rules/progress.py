@@ -36,7 +36,7 @@ def after_attempt(
     road: Road,
     mode: Mode,
     plan: RetryPlan,
-    accepted_at: float,
+    ends_at: float,
     now: float,
     chance: float,
 ) -> Step:
@@ -64,7 +64,7 @@ def after_attempt(
     next_at = next_attempt(
         plan,
         attempts=tried.attempts,
-        accepted_at=accepted_at,
+        ends_at=ends_at,
         now=now,
         chance=chance,
         may_have_arrived=outcome.may_have_arrived,
@@ -87,8 +87,7 @@ def suspended(
     *,
     until: float,
     road: Road,
-    plan: RetryPlan,
-    accepted_at: float,
+    ends_at: float,
     now: float,
     mode: Mode = Mode.DIRECT,
 ) -> Step:
@@ -100,7 +99,7 @@ def suspended(
     rerouted = _rerouted(put_off, outcome, mode, now)
     if rerouted is not None:
         return rerouted
-    if now >= accepted_at + plan.give_up_after:
+    if now >= ends_at:
         return Step(replace(put_off, state=State.FAILED))
     return Step(put_off)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mta.model.envelope import Envelope
+
 JITTER = 0.1  # part of a delay by which it varies, so that what failed together returns apart
 AMBIGUOUS_DELAY = 600.0  # seconds that a peer may take for its last reply, RFC 5321 §4.5.3.2.6
 
@@ -23,22 +25,26 @@ class RetryPlan:
         return self.delays[min(attempts, len(self.delays)) - 1]
 
 
+def end_of(plan: RetryPlan, envelope: Envelope) -> float:
+    """When a message has been tried for long enough, in Unix seconds."""
+    return envelope.released_at + plan.give_up_after
+
+
 def next_attempt(
     plan: RetryPlan,
     *,
     attempts: int,
-    accepted_at: float,
+    ends_at: float,
     now: float,
     chance: float,
     may_have_arrived: bool = False,
 ) -> float | None:
     """When to try again after `attempts` tries; None when the time has come to give up.
 
-    The last attempt falls on the end of the plan, so that no message fails untried for hours;
+    The last attempt falls on `ends_at`, so that no message fails untried for hours;
     only where the message may have arrived is the peer left its time beyond that end.
     `chance` (0 to 1) places the delay within its jitter.
     """
-    ends_at = accepted_at + plan.give_up_after
     if now >= ends_at:
         return None
     delay = plan.delay_after(attempts) * (1 - JITTER + 2 * JITTER * chance)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mta.model.envelope import State
+from mta.model.request import MessageRequest
 from mta.model.trouble import SpoolError, SpoolFull
 
 from mta.edge.spool import FileSpool, Keep, Watermarks, inspect, read_content
@@ -576,6 +577,19 @@ def test_contents_come_from_memory_or_from_the_disk(tmp_path: Path, cache_size: 
         ]
         held = sum(map(len, spool._contents._contents.values()))
         assert held == {0: 0, 100: 60, 1 << 20: 180}[cache_size]
+        await spool.close()
+
+    run(scenario())
+
+
+def test_the_content_of_what_is_held_back_is_not_kept_in_memory(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        spool = opened(tmp_path / "spool")
+        held = replace(envelope_of("a"), request=MessageRequest(hold_until=60.0))
+        await spool.add(held, b"a" * 60)
+
+        assert not spool._contents._contents
+        assert await spool.content(message_id("a")) == b"a" * 60
         await spool.close()
 
     run(scenario())

@@ -123,7 +123,9 @@ def test_attempts_under_way_together_count_once() -> None:
 @pytest.mark.parametrize("attempts", [1, 2, 3, 4, 9])
 def test_the_message_that_failed_can_be_the_probe(attempts: int) -> None:
     breaker = after_outcomes(after_failures(attempts - 1), [DOWN], PLAN, 9_000.0)
-    retry_at = next_attempt(PLAN, attempts=attempts, accepted_at=NOW, now=9_000.0, chance=0.0)
+    retry_at = next_attempt(
+        PLAN, attempts=attempts, ends_at=NOW + PLAN.give_up_after, now=9_000.0, chance=0.0
+    )
 
     assert JITTER > 0
     assert retry_at is not None

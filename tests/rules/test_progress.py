@@ -25,6 +25,7 @@ PLAN = RetryPlan((60.0, 300.0), give_up_after=10_000.0)
 ACCEPTED_AT = 1_000.0
 NOW = 2_000.0
 MX = Host("mx.there.test", "192.0.2.1", 25)
+ENDS_AT = ACCEPTED_AT + PLAN.give_up_after
 BOB = Recipient(Address("bob", "there.test"), next_at=ACCEPTED_AT)
 
 TAKEN = judge(Reply(250, "Ok"), Stage.CONTENT, MX)
@@ -49,7 +50,7 @@ def after(
         road=road,
         mode=mode,
         plan=PLAN,
-        accepted_at=ACCEPTED_AT,
+        ends_at=ENDS_AT,
         now=now,
         chance=0.5,
     )
@@ -68,8 +69,7 @@ def put_off(
         outcome,
         until=NOW + 50,
         road=road,
-        plan=PLAN,
-        accepted_at=ACCEPTED_AT,
+        ends_at=ENDS_AT,
         now=now,
         mode=mode,
     )
@@ -151,15 +151,15 @@ def test_each_attempt_counts_and_the_wait_grows_with_them() -> None:
 
 
 def test_time_runs_out_with_the_last_outcome_at_hand() -> None:
-    last = after(LATER, now=ACCEPTED_AT + PLAN.give_up_after - 10).recipient
+    last = after(LATER, now=ENDS_AT - 10).recipient
     given_up = after(LATER, last, now=last.next_at).recipient
 
-    assert (last.state, last.next_at) == (State.WAITING, ACCEPTED_AT + PLAN.give_up_after)
+    assert (last.state, last.next_at) == (State.WAITING, ENDS_AT)
     assert (given_up.state, given_up.last) == (State.FAILED, LATER)
 
 
 def test_the_last_attempt_may_succeed() -> None:
-    assert after(TAKEN, now=ACCEPTED_AT + PLAN.give_up_after).recipient.state is State.DELIVERED
+    assert after(TAKEN, now=ENDS_AT).recipient.state is State.DELIVERED
 
 
 def test_that_it_may_have_arrived_is_never_forgotten() -> None:
@@ -245,8 +245,8 @@ def test_whoever_is_put_off_stands_on_the_road_that_is_shut() -> None:
 @pytest.mark.parametrize(
     ("now", "state"),
     [
-        (ACCEPTED_AT + PLAN.give_up_after - 1, State.WAITING),
-        (ACCEPTED_AT + PLAN.give_up_after, State.FAILED),
+        (ENDS_AT - 1, State.WAITING),
+        (ENDS_AT, State.FAILED),
     ],
 )
 def test_a_recipient_is_not_put_off_for_ever(now: float, state: State) -> None:

@@ -27,7 +27,7 @@ def wait(
     at = next_attempt(
         plan,
         attempts=attempts,
-        accepted_at=1_000.0,
+        ends_at=1_000.0 + plan.give_up_after,
         now=1_000.0 + age,
         chance=chance,
         may_have_arrived=may_have_arrived,
@@ -43,7 +43,7 @@ def attempts_of(plan: RetryPlan, random: Random) -> Iterator[float]:
         yield now
         attempts += 1
         now = next_attempt(
-            plan, attempts=attempts, accepted_at=0.0, now=now, chance=random.random()
+            plan, attempts=attempts, ends_at=plan.give_up_after, now=now, chance=random.random()
         )
 
 

@@ -280,7 +280,8 @@ class FileSpool:
 
     def _hold(self, held: Held, content: bytes) -> None:
         self._held[held.envelope.id] = held
-        self._contents.put(held.envelope.id, content)
+        if held.envelope.released_at <= held.envelope.accepted_at:  # else it is not wanted soon
+            self._contents.put(held.envelope.id, content)
 
     def _finish(self, held: Held) -> None:
         """A message is settled: its files may go, once that is synced."""

@@ -27,7 +27,7 @@ from mta.rules.commands import (
     parse_rcpt,
     read_command,
 )
-from mta.rules.parameters import NOTHING_ASKED
+from mta.rules.parameters import NOTHING_ASKED, Asked
 from mta.rules.sasl import Credentials
 
 from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
@@ -196,10 +196,21 @@ class Dialogue:
         objection = self._door.objection_to_sender(sender, mail.size, client)
         if objection is not None:
             return self._refusal(objection)
-        asks = mail.asked is not NOTHING_ASKED
-        request = mail.asked.request(self._terms.clock()) if asks else NOTHING
+        request = NOTHING if mail.asked is NOTHING_ASKED else self._request(mail.asked)
+        if isinstance(request, Reply):
+            return self.error(request)
         self._transaction = _Transaction(sender, client, mail.is_smtputf8, request)
         return _SENDER_OK
+
+    def _request(self, asked: Asked) -> MessageRequest | Reply:
+        """What is asked of the message from now on; the reply says what cannot be had."""
+        now = self._terms.clock()
+        request = asked.request(now)
+        longest = self._limits.hold_seconds
+        if request.hold_until > now + longest:  # RFC 4865 §4
+            text = f"Expected HOLDFOR or HOLDUNTIL of at most {longest:.0f} seconds"
+            return Reply(501, text, 5, 4)
+        return request
 
     def _on_rcpt(self, command: Command) -> Answer:
         transaction = self._transaction

@@ -54,6 +54,7 @@ class SessionLimits:
     idle_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
     content_seconds: float = 3_600.0  # for a whole content, however steadily it trickles
     handshake_seconds: float = 30.0
+    hold_seconds: float = 30 * 86_400.0  # how long a message may be held back; 0: not at all
 
     @property
     def discarded_size(self) -> int:

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 
 from mta.rules.sasl import Mechanism
 
 from mta.edge.submission.answers import Answer
 from mta.edge.submission.settings import Door, SessionLimits
+
+_LATEST = b"{latest}"  # stands in the answer to EHLO for what changes with the time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +45,19 @@ class Terms:
         """The answer to HELO."""
         return Answer(f"250 {self.hostname}\r\n".encode("ascii"))
 
-    @cached_property
+    @property
     def ehlo(self) -> Answer:
         """The answer to EHLO."""
+        if not self.limits.hold_seconds:
+            return Answer(self._ehlo)
+        latest = _minute((self.clock() + self.limits.hold_seconds) // 60)
+        return Answer(self._ehlo.replace(_LATEST, latest))
+
+    @cached_property
+    def _ehlo(self) -> bytes:
         *lines, last = (self.hostname, *self._offers)
         text = "".join(f"250-{line}\r\n" for line in lines) + f"250 {last}\r\n"
-        return Answer(text.encode("ascii"))
+        return text.encode("ascii")
 
     @cached_property
     def _offers(self) -> tuple[str, ...]:
@@ -61,6 +71,20 @@ class Terms:
             *(["STARTTLS"] if self.offers_tls else []),
             *(["REQUIRETLS"] if self.is_secured else []),  # never in clear, RFC 8689 §2
             *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
+            *self._hold,
             *sorted(self.extensions),
             "ENHANCEDSTATUSCODES",
         )
+
+    @property
+    def _hold(self) -> list[str]:
+        """How long, and until when a message may be held back (RFC 4865 §3)."""
+        seconds = int(self.limits.hold_seconds)
+        return [f"FUTURERELEASE {seconds} {_LATEST.decode()}"] if seconds else []
+
+
+@lru_cache(maxsize=1)
+def _minute(minutes: float) -> bytes:
+    """A moment in minutes since 1970, in the words of RFC 3339."""
+    moment = datetime.fromtimestamp(minutes * 60, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
