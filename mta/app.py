@@ -8,7 +8,7 @@ import time
 from types import MappingProxyType
 
 from mta.model.envelope import Destination, Envelope, MessageId
-from mta.model.trouble import SpoolError
+from mta.model.trouble import LedgerError, SpoolError
 
 from mta.flow.collector import Collector
 from mta.flow.courier import Courier
@@ -18,10 +18,12 @@ from mta.flow.intake import Intake
 from mta.flow.logins import Gatekeeper
 from mta.flow.ports import EventLog, SlotKeeper
 from mta.flow.quotas import Quotas
+from mta.flow.register import Register
 from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement
 from mta.flow.slots import Slots
 
+from mta.edge.history import History
 from mta.edge.idn import to_ascii
 from mta.edge.maildrop.folder import MaildropFolder
 from mta.edge.passwords import Passwords
@@ -61,11 +63,13 @@ class Server:
         *,
         spool: FileSpool,
         events: EventLog,
+        history: History | None = None,
         slots: SlotKeeper | None = None,
         given: Given = MappingProxyType({}),
     ) -> None:
         """Wire everything; nothing runs yet. Raises what `fittings_for` raises, and ConfigError.
 
+        `history` is None where none is kept.
         `slots` is whoever grants connections to several processes; None: this is the only one.
         `given` are listeners' sockets that are open already.
         """
@@ -83,11 +87,13 @@ class Server:
         )
         self._spool = spool
         self._counts_path = settings.spool / "quotas.json"
+        self._history = history
+        self._register = Register(ledger=history, spool=spool, events=events)
         self._intake = Intake(
             house=fittings.house,
             spool=spool,
             signer=fittings.signer,
-            events=events,
+            register=self._register,
             quotas=self._quotas,
             clock=time.time,
             new_id=new_id,
@@ -98,8 +104,10 @@ class Server:
         self._settlement = Settlement(
             terms=fittings.terms,
             spool=spool,
-            reporter=Reporter(spool=spool, intake=self._intake, events=events, clock=time.time),
-            events=events,
+            reporter=Reporter(
+                spool=spool, intake=self._intake, events=self._register, clock=time.time
+            ),
+            register=self._register,
             clock=time.time,
             chance=random.random,
         )
@@ -130,7 +138,7 @@ class Server:
             shares_ports=slots is not None,
             given=given,
         )
-        desk = Desk(intake=self._intake, spool=spool, new_id=new_id)
+        desk = Desk(intake=self._intake, spool=spool, register=self._register)
         self._http = (
             http_door(settings, settings.admin, desk, self._gatekeeper, lambda: self._fittings)
             if settings.admin is not None
@@ -145,6 +153,7 @@ class Server:
     async def start(self) -> None:
         """Listen, and take up what is queued. Raises ListenError."""
         self._restore_counts()
+        await self._register.take_up()
         await self._door.start()
         envelopes = list(self._spool.envelopes())
         if self._collector is not None:
@@ -168,6 +177,8 @@ class Server:
             counts.cancel()
             certificate.cancel()
         await self._write_counts()
+        if self._history is not None:
+            await asyncio.to_thread(self._history.shut)
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force, whole or not at all. Raises what the constructor raises.
@@ -188,6 +199,8 @@ class Server:
         self._dispatcher.reroute()
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
+        if self._history is not None:
+            self._history.terms = fittings.history
         self._door.replace_limits(fittings.limits)
         if self._collector is not None:
             self._maildrop.limits = fittings.drop_limits
@@ -212,11 +225,13 @@ class Server:
             await asyncio.sleep(1)
             await self._renew_users()
             try:
+                await self._register.take_up()
                 await self._settlement.report_overdue()
                 await self._spool.retire_due(time.time())
                 if time.time() - swept_at > SWEEP_INTERVAL:
                     swept_at = time.time()
                     await self._spool.sweep(swept_at)
+                    await self._sweep_history(swept_at)
             except SpoolError as error:
                 log.error("the spool is in trouble, and is tried again: %s", error)
                 await asyncio.sleep(TROUBLE_INTERVAL)
@@ -235,6 +250,13 @@ class Server:
         if users is self._users:  # no reload came between
             self._gatekeeper.replace(users.accounts)
             log.info("%s has changed: %d users may log in", users.path, len(users.accounts))
+
+    async def _sweep_history(self, now: float) -> None:
+        if self._history is not None:
+            try:
+                await self._history.sweep(now)
+            except LedgerError as error:
+                log.error("what is old stays in the history for now: %s", error)
 
     def _restore_counts(self) -> None:
         try:

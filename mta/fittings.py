@@ -29,6 +29,8 @@ from mta.flow.settlement import Terms
 from mta.flow.slots import Room
 
 from mta.edge.api import ApiLimits
+from mta.edge.history import History
+from mta.edge.history import Terms as HistoryTerms
 from mta.edge.lookup import DnsLookup
 from mta.edge.maildrop.folder import DropLimits
 from mta.edge.signer import DkimSigner, signatures
@@ -73,6 +75,20 @@ def open_spool(settings: Settings) -> FileSpool:
     )
 
 
+def history_for(settings: Settings, process: int = 0, count: int = 1) -> History | None:
+    """The history, which is opened when it is needed; None where none is kept."""
+    given = settings.history
+    if not given.keep:
+        return None
+    return History(
+        given.folder or settings.spool / "history",
+        terms=HistoryTerms(given.keep, given.keys),
+        clock=time.time,
+        process=process,
+        count=count,
+    )
+
+
 async def trouble_at_close(spool: FileSpool) -> SpoolError | None:
     """Close a spool; gives why its last results are not on disk, None if they are."""
     try:
@@ -95,6 +111,7 @@ class Fittings:
     limits: SessionLimits
     quotas: QuotaTerms
     api_limits: ApiLimits
+    history: HistoryTerms
     drop_limits: DropLimits
     certificate: ServerCertificate | None
 
@@ -122,6 +139,7 @@ def fittings_for(settings: Settings) -> Fittings:
         limits=_limits(settings.limits),
         quotas=_quotas(settings.quotas),
         api_limits=_api_limits(settings.limits),
+        history=HistoryTerms(settings.history.keep, settings.history.keys),
         drop_limits=DropLimits(settings.limits.message_size, settings.limits.line_length),
         certificate=_certificate(settings),
     )

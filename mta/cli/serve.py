@@ -29,7 +29,14 @@ from mta.cli.options import (
 )
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
-from mta.fittings import STARTUP_ERRORS, fittings_for, listeners_of, open_spool, trouble_at_close
+from mta.fittings import (
+    STARTUP_ERRORS,
+    fittings_for,
+    history_for,
+    listeners_of,
+    open_spool,
+    trouble_at_close,
+)
 from mta.processes.adoption import prepare_spools
 from mta.processes.share import Share, process_count
 from mta.processes.supervisor import StartError, Supervisor
@@ -62,6 +69,7 @@ FIXED = (
     "limits.inodes_high",
     "keep",
     "admin",
+    "history.folder",
     "log",
     "shutdown",
     "processes",
@@ -215,7 +223,8 @@ async def _serve(
     stop = asyncio.Event()
     spool = open_spool(settings)
     try:
-        server = Server(settings, spool=spool, events=events, given=given)
+        history = history_for(settings)
+        server = Server(settings, spool=spool, events=events, history=history, given=given)
         await server.start()
         reload = partial(_reload, settings, server.reload, arguments, notifier)
         _on_signals(stop.set, reload, notifier)

@@ -329,6 +329,17 @@ class Admin(Section):
     plaintext_tokens: bool = False
 
 
+class History(Section):
+    """What is remembered of messages that were handed in by HTTP, or with an Idempotency-Key.
+
+    `folder` is None for one in the spool's.
+    """
+
+    keep: DurationOrZero = 7 * DAY
+    keys: Duration = DAY
+    folder: FilePath | None = None
+
+
 class Log(Section):
     """What is written and how."""
 
@@ -357,6 +368,7 @@ class Settings(Section):
     dns: Dns = Dns()
     dkim: tuple[DkimKey, ...] = ()
     admin: Admin | None = Admin()
+    history: History = History()
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
     processes: Processes = None

@@ -1,24 +1,22 @@
 """Takes orders: judges a message as at the other doors, and gives a receipt for it."""
 
-from collections.abc import Callable
-
 from mta.model.envelope import MessageId
 from mta.model.order import Order, Receipt, Taking
 from mta.model.outcome import Reply
-
-from mta.rules.headers import message_id, read_header
+from mta.model.trace import Trace
 
 from mta.flow.intake import Intake
 from mta.flow.ports import Spool
+from mta.flow.register import Register
 
 
 class Desk:
     """The way in for programs that ask after their messages."""
 
-    def __init__(self, *, intake: Intake, spool: Spool, new_id: Callable[[], MessageId]) -> None:
+    def __init__(self, *, intake: Intake, spool: Spool, register: Register) -> None:
         self._intake = intake
         self._spool = spool
-        self._new_id = new_id
+        self._register = register
 
     def objection(self) -> str | None:
         """Why no message can be taken now, in words; None if one can."""
@@ -34,12 +32,11 @@ class Desk:
         objection = self._objection(order)
         if objection is not None:
             return Receipt(Taking.REFUSED, objection)
-        id = self._new_id()
-        reply = await self._intake.accept(order.submission, id)
-        if not reply.is_positive:
-            return Receipt(Taking.REFUSED, reply)
-        own = message_id(read_header(order.submission.content))
-        return Receipt(Taking.TAKEN, reply, id, own or self._intake.message_id(id))
+        return await self._intake.order(order)
+
+    async def trace(self, id: MessageId, user: str) -> Trace | None:
+        """What became of a message of this user's, None where there is none; or LedgerError."""
+        return await self._register.trace(id, user)
 
     def _objection(self, order: Order) -> Reply | None:
         submission, intake = order.submission, self._intake

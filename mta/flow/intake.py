@@ -1,14 +1,18 @@
 """The way in: judge a message, complete it, sign it, store it, and only then say 250."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mta.model.address import Address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.event import Event, Kind
+from mta.model.order import Order, Receipt, Taking
 from mta.model.outcome import Reply
 from mta.model.request import MessageRequest
+from mta.model.trace import Entry, Fate, Trace
 from mta.model.trouble import SigningError, SpoolError
 from mta.model.user import User
 
@@ -17,6 +21,9 @@ from mta.rules.headers import (
     Header,
     Passage,
     completed,
+    digest_of,
+    idempotency_key,
+    message_id,
     message_id_of,
     objection_to_header,
     read_header,
@@ -25,8 +32,9 @@ from mta.rules.headers import (
 from mta.rules.quota import Load
 from mta.rules.signing import author_domain
 
-from mta.flow.ports import Clock, EventLog, Signer, Spool
+from mta.flow.ports import Clock, Signer, Spool
 from mta.flow.quotas import Quotas
+from mta.flow.register import Register
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +56,8 @@ class Intake:
         house: House,
         spool: Spool,
         signer: Signer,
-        events: EventLog,
         quotas: Quotas,
+        register: Register,
         clock: Clock,
         new_id: Callable[[], MessageId],
         on_stored: Callable[[Envelope], None],
@@ -63,8 +71,9 @@ class Intake:
         self.house = house
         self.signer = signer
         self._spool = spool
-        self._events = events
+        self._events = register
         self._quotas = quotas
+        self._register = register
         self._clock = clock
         self._new_id = new_id
         self._on_stored = on_stored
@@ -104,10 +113,6 @@ class Intake:
             self._quotas.charge(load, address)
         return objection
 
-    def message_id(self, id: MessageId) -> str:
-        """The Message-ID of a message of ours that comes without one."""
-        return message_id_of(id, self.house.hostname)
-
     async def accept(self, submission: Submission, id: MessageId | None = None) -> Reply:
         """Take a message from a door; the reply is the one to its final dot.
 
@@ -115,11 +120,50 @@ class Intake:
         then is the reply a 250. `id` is a new one, unless the door has it already; a repeat of it
         changes nothing.
         """
-        client, header = submission.client, read_header(submission.content)
+        header = read_header(submission.content)
+        id, key = id or self._new_id(), idempotency_key(header)
+        if key:
+            return await self._accept_once(id, key, submission, header)
+        return await self._take(id, submission, header)
+
+    async def order(self, order: Order) -> Receipt:
+        """Take a message that is asked after later, unless the same one came before."""
+        header = read_header(order.submission.content)
+        key = order.key or idempotency_key(header)
+        if isinstance(key, Reply):
+            return Receipt(Taking.REFUSED, key)
+        return await self._take_once(self._new_id(), replace(order, key=key), header)
+
+    async def _accept_once(
+        self, id: MessageId, key: str | Reply, submission: Submission, header: Header
+    ) -> Reply:
+        if isinstance(key, Reply):
+            return self._refused(key, submission.sender, submission.client)
+        digest = await asyncio.to_thread(digest_of, submission)
+        receipt = await self._take_once(id, Order(submission, key, digest), header)
+        return receipt.reply
+
+    async def _take_once(self, id: MessageId, order: Order, header: Header) -> Receipt:
+        submission, now = order.submission, self._clock()
+        due_at = max(now, submission.request.hold_until)
+        entry = Entry(
+            id=id,
+            user=submission.client.user,
+            at=now,
+            message_id=message_id(header) or message_id_of(id, self.house.hostname),
+            key=order.key,
+            digest=order.digest,
+        )
+        unique = dict.fromkeys(submission.recipients)
+        fates = tuple([Fate(address, at=now, next_at=due_at) for address in unique])
+        store = partial(self._take, id, submission, header)
+        return await self._register.once(Trace(entry, fates), store)
+
+    async def _take(self, id: MessageId, submission: Submission, header: Header) -> Reply:
+        client = submission.client
         objection = objection_to_header(header) or self._overdraft(submission)
         if objection is not None:
             return self._refused(objection, submission.sender, client)
-        id = id or self._new_id()
         passage = Passage(id, self.house.hostname, client, self._clock())
         content = completed(header, passage, submission.recipients)
         try:

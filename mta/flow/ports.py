@@ -1,12 +1,13 @@
 """What the flow asks of the world. Each edge keeps one of these promises."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
 from mta.model.outcome import Outcome
+from mta.model.trace import Entry, Trace
 from mta.model.user import LoginRefused, User
 
 Clock = Callable[[], float]  # Unix seconds
@@ -189,6 +190,41 @@ class EventLog(Protocol):
 
     def emit(self, event: Event) -> None:
         """Write one event, soon."""
+
+
+class Ledger(Protocol):
+    """Remembers who handed in what, under which key, and what became of it.
+
+    What returns is on disk, synced. Each raises LedgerError, but for `note`.
+    """
+
+    async def claim(self, trace: Trace) -> Entry | None:
+        """Enter a message that is about to be stored.
+
+        Gives the entry that has the same user's key already, and then enters nothing. One that was
+        made by this process and never stored makes room: nobody is at it any more.
+        """
+
+    async def close(self, entry: Entry) -> None:
+        """Bring an entry to its end whose message is not in the spool.
+
+        One that was never stored is forgotten, and another one settled.
+        """
+
+    async def renew(self, envelope: Envelope) -> None:
+        """Take the envelope's word for what is known of a message, which is stored."""
+
+    async def unsettled(self) -> Sequence[Entry]:
+        """The entries that this process has to bring to their end."""
+
+    async def trace(self, id: MessageId, user: str) -> Trace | None:
+        """A message of this user's that was stored; None where there is none."""
+
+    def note(self, event: Event) -> None:
+        """Write down what happened to an entered message, soon. Never waits, never raises."""
+
+    async def flush(self) -> None:
+        """Return when all that was noted is on disk."""
 
 
 class Logins(Protocol):

@@ -14,7 +14,8 @@ from mta.rules.progress import Mode, Step, after_attempt, consignments, suspende
 from mta.rules.retry import JITTER, RetryPlan, end_of
 
 from mta.flow.agenda import Agenda
-from mta.flow.ports import Chance, Clock, EventLog, Spool
+from mta.flow.ports import Chance, Clock, Spool
+from mta.flow.register import Register
 from mta.flow.reporting import Reporter
 
 log = logging.getLogger(__name__)
@@ -46,14 +47,14 @@ class Settlement:
         terms: Terms,
         spool: Spool,
         reporter: Reporter,
-        events: EventLog,
+        register: Register,
         clock: Clock,
         chance: Chance,
     ) -> None:
         self.terms = terms
         self._spool = spool
         self._reporter = reporter
-        self._events = events
+        self._events = self._register = register
         self._clock = clock
         self._chance = chance
         self._finishing: set[MessageId] = set()
@@ -177,6 +178,8 @@ class Settlement:
             return
         self._postponed.pop(envelope.id, None)
         if envelope.is_settled:
+            if self._register.follows(envelope.id):
+                await self._register.written(envelope.id)
             try:
                 await self._spool.remove(envelope.id)
             except SpoolError as error:

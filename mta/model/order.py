@@ -21,7 +21,7 @@ class Order:
 
 
 @value
-class Warning:
+class Caveat:
     """What will surprise about a message that is taken all the same; `code` is a word for it."""
 
     code: str
@@ -48,5 +48,5 @@ class Receipt:
     reply: Reply
     id: MessageId = MessageId("")
     message_id: str = ""
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[Caveat, ...] = ()
     retry_after: float = 0.0  # seconds, where another try is worth it

@@ -19,3 +19,7 @@ class SigningError(Exception):
 
 class NoNameserver(Exception):
     """There is no DNS server to ask; the message names the file and the cure."""
+
+
+class LedgerError(Exception):
+    """What was handed in cannot be written down, or read, now."""

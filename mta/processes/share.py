@@ -53,6 +53,11 @@ class Share:
                 "spool": spool_of(settings.spool, self.number),
                 "maildrop": None if self.number else settings.maildrop,  # one alone takes from it
                 "tls": _tls_of_all(settings),
+                "history": settings.history.model_copy(
+                    update={
+                        "folder": settings.history.folder or settings.spool / "history"
+                    }  # one for all
+                ),
                 "admin": None if self.number else settings.admin,  # one door, at the first
                 "listen": tuple(
                     _at_port(listen, port)

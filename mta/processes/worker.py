@@ -14,7 +14,7 @@ from mta.edge.channel import Channel
 
 from mta.app import Server
 from mta.config import ConfigError, Settings
-from mta.fittings import STARTUP_ERRORS, open_spool, trouble_at_close
+from mta.fittings import STARTUP_ERRORS, history_for, open_spool, trouble_at_close
 from mta.processes.share import Share
 from mta.processes.words import RemoteSlots
 
@@ -49,6 +49,7 @@ class Worker:
                 settings,
                 spool=spool,
                 events=events,
+                history=history_for(settings, self._share.number, self._share.count),
                 slots=self._slots,
                 given=self._share.common_sockets(),
             )

@@ -3,6 +3,7 @@
 Works on the bytes as they came: what is not named here leaves as it arrived.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mta.model.address import Address
-from mta.model.envelope import Client, MessageId
+from mta.model.envelope import Client, MessageId, Submission
 from mta.model.outcome import Reply
 from mta.model.text import printable_ascii
 from mta.model.value import value
@@ -23,7 +24,9 @@ MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
 # A field and its folded lines, RFC 5322 §2.2; white space before the colon is its obsolete form.
 # Possessive (*+), or each folded line would cost memory that a stranger measures out.
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*+")
-_PRIVATE_FIELDS = {b"bcc", b"resent-bcc"}
+_KEY = b"idempotency-key"
+_PRIVATE_FIELDS = {b"bcc", b"resent-bcc", _KEY}
+_KEY_SHAPE = re.compile(r"[!-~]{1,255}")
 _HELO = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,60}\]")
 
 
@@ -102,7 +105,7 @@ def waives_tls(header: Header) -> bool:
 
 
 def completed(header: Header, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
-    """The message with our Received field, a Date and a Message-ID, and without its Bcc."""
+    """The message with our Received field, a Date and a Message-ID, and without its Bcc and key."""
     names = header.names
     parts = [_received(passage, recipients)]
     if b"date" not in names:
@@ -128,6 +131,34 @@ def message_id(header: Header) -> str | None:
             text = header.content[start : min(end, start + MAX_MESSAGE_ID)].partition(b":")[2]
             return printable_ascii(text.decode("utf-8", "replace").strip())
     return None
+
+
+def idempotency_key(header: Header) -> str | Reply:
+    """The key by which a message is known when it comes again, "" for none; or why it is none."""
+    if _KEY not in header.names:
+        return ""
+    keys = [
+        header.content[start:end].partition(b":")[2].strip()
+        for name, start, end in header.fields
+        if name == _KEY
+    ]
+    if len(keys) == 1 and is_key(keys[0].decode("latin-1")):
+        return keys[0].decode("ascii")
+    return Reply(554, "Expected one Idempotency-Key of 1 to 255 printable ASCII characters", 6, 0)
+
+
+def digest_of(submission: Submission) -> bytes:
+    """A digest of a message and its envelope: the same for the same, sent again."""
+    digest = hashlib.sha256()
+    for part in (str(submission.sender or ""), *map(str, submission.recipients)):
+        digest.update(part.encode() + b"\0")
+    digest.update(submission.content)
+    return digest.digest()
+
+
+def is_key(text: str) -> bool:
+    """Whether this is a key, for HTTP as for SMTP."""
+    return _KEY_SHAPE.fullmatch(text) is not None
 
 
 def header_of(content: bytes) -> bytes:

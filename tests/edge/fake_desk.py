@@ -11,6 +11,8 @@ from typing import Any
 from mta.model.envelope import MessageId
 from mta.model.order import Order, Receipt, Taking
 from mta.model.outcome import Reply
+from mta.model.trace import Trace
+from mta.model.trouble import LedgerError
 from mta.model.user import LoginRefused, Refusal, User
 
 from mta.edge.api import ApiLimits, ApiServer
@@ -27,6 +29,7 @@ class FakeDesk:
     """Takes everything but what its local parts say otherwise of."""
 
     orders: list[Order] = field(default_factory=list)
+    traces: dict[tuple[str, str], Trace] = field(default_factory=dict)
     closed_because: str | None = None
     queue_length: int = 0
     knocked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,6 +48,11 @@ class FakeDesk:
         id = MessageId(f"m{len(self.orders)}")
         taking = Taking.REPEATED if order.key == "repeat" else Taking.TAKEN
         return Receipt(taking, Reply(250, "Queued"), id, f"<{id}@mail.test>")
+
+    async def trace(self, id: MessageId, user: str) -> Trace | None:
+        if id == "broken":
+            raise LedgerError("the disk is on fire")
+        return self.traces.get((id, user))
 
     def objection(self) -> str | None:
         return self.closed_because

@@ -7,6 +7,12 @@ from email import policy
 
 import pytest
 
+from mta.model.address import Address
+from mta.model.domain import Host, TlsFacts
+from mta.model.envelope import MessageId, State
+from mta.model.outcome import Reply
+from mta.model.trace import Entry, Fate, Trace
+
 from mta.edge.api import ApiLimits
 
 from tests.edge.fake_desk import MESSAGE, FakeDesk, answering
@@ -305,6 +311,64 @@ def test_the_order_of_keys_does_not_make_another_message() -> None:
                 await caller.ask("POST", "/v1/messages", message, Idempotency_Key="a")
 
         assert desk.orders[0].digest == desk.orders[1].digest
+
+    run(scene())
+
+
+def test_what_became_of_a_message_is_told_to_its_user() -> None:
+    async def scene() -> None:
+        entry = Entry(MessageId("m1"), "ann", 1_800_000_000.0, "<m1@mail.test>")
+        host = Host("mx.there.test", "192.0.2.1", 25)
+        fates = (
+            Fate(Address("a", "there.test"), at=1_800_000_000.0, next_at=1_800_000_060.0),
+            Fate(
+                Address("b", "there.test"),
+                *(State.WAITING, 1_800_000_001.5, 1, 1_800_000_060.0),
+                reply=Reply(451, "later", 7, 1),
+            ),
+            Fate(
+                Address("c", "there.test"),
+                *(State.DELIVERED, 1_800_000_001.5, 1, 0.0, Reply(250, "OK"), host),
+                tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", is_verified=True),
+            ),
+            Fate(Address("d", "there.test"), State.FAILED, 1_800_000_001.5, 1),
+        )
+        desk = FakeDesk(traces={(MessageId("m1"), "ann"): Trace(entry, fates)})
+        async with answering(desk) as caller:
+            heard = await caller.ask("GET", "/v1/messages/m1")
+            unknown = await caller.ask("GET", "/v1/messages/m2")
+            broken = await caller.ask("GET", "/v1/messages/broken")
+            stranger = await caller.ask("GET", "/v1/messages/m1", token=None)
+
+        assert heard.status == 200
+        told = heard.json
+        assert (told["id"], told["settled_at"]) == ("m1", None)
+        assert told["accepted_at"] == "2027-01-15T08:00:00.000+00:00"
+        states = [one["state"] for one in told["recipients"]]
+        assert states == ["queued", "deferred", "delivered", "failed"]
+        assert told["recipients"][1]["next_at"] == "2027-01-15T08:01:00.000+00:00"
+        assert told["recipients"][1]["reply"] == {"code": 451, "status": "4.7.1", "text": "later"}
+        assert told["recipients"][2]["host"]["name"] == "mx.there.test"
+        assert told["recipients"][2]["tls"]["verified"]
+        assert [one.status for one in (unknown, broken, stranger)] == [404, 503, 401]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["..", "../m1", "%2e%2e", "m1/", "m1%00", "M1", "m" * 65, "m1?", "m1;x", "m\u00e4", "batch"],
+)
+def test_an_id_that_is_none_is_not_looked_up(id: str) -> None:
+    async def scene() -> None:
+        async with answering(FakeDesk()) as caller:
+            reader, writer = await caller.raw()
+            line = f"GET /v1/messages/{id} HTTP/1.1\r\nHost: localhost\r\n"
+            writer.write(f"{line}Authorization: Bearer t0ken\r\nConnection: close\r\n\r\n".encode())
+            answer = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+
+        assert answer.split(b" ")[1] in (b"404", b"405", b"400")
 
     run(scene())
 

@@ -27,11 +27,13 @@ from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
 
 from mta.flow.courier import Courier, Way
+from mta.flow.desk import Desk
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
-from mta.flow.ports import Connector, EventLog, Lookup, Session, Signer
+from mta.flow.ports import Connector, EventLog, Ledger, Lookup, Session, Signer
 from mta.flow.quotas import Quotas, QuotaTerms
+from mta.flow.register import Register
 from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement, Terms
 from mta.flow.slots import Room, Slots
@@ -218,6 +220,7 @@ class House:
         spool: MemorySpool | None = None,
         quotas: QuotaTerms | None = None,
         users: Sequence[User] = (),
+        ledger: Ledger | None = None,
     ) -> None:
         self.now = START
         self.has_smarthost = True
@@ -229,11 +232,12 @@ class House:
         self.events = EventList()
         self.users = {user.name: user for user in users}
         numbers = count(1)
+        self.register = Register(ledger=ledger, spool=self.spool, events=self.events)
         self.intake = Intake(
             house=Identity("mta.test", senders),
             spool=self.spool,
             signer=signer or FakeSigner("sender.test", "mta.test"),
-            events=self.events,
+            register=self.register,
             quotas=Quotas(terms=quotas or QuotaTerms(), clock=self.clock),
             clock=self.clock,
             new_id=lambda: MessageId(f"m{next(numbers)}"),
@@ -244,9 +248,9 @@ class House:
             terms=Terms(mode, plan, delay_report_after),
             spool=self.spool,
             reporter=Reporter(
-                spool=self.spool, intake=self.intake, events=self.events, clock=self.clock
+                spool=self.spool, intake=self.intake, events=self.register, clock=self.clock
             ),
-            events=self.events,
+            register=self.register,
             clock=self.clock,
             chance=lambda: 0.5,
         )
@@ -261,6 +265,7 @@ class House:
             clock=self.clock,
         )
         self.slots.join(self.dispatcher)
+        self.desk = Desk(intake=self.intake, spool=self.spool, register=self.register)
         ports: tuple[Lookup, Connector, Signer, EventLog] = (
             self.world,
             self.world,

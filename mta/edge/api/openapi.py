@@ -6,6 +6,7 @@ from mta.edge.api.forms import BatchForm, MessageForm
 from mta.edge.api.problems import PROBLEM
 
 _STRING = {"type": "string"}
+_MOMENT = {"type": "string", "format": "date-time"}
 _ADDRESS = {"type": "string", "format": "email"}
 _SCHEMAS: dict[str, Any] = {
     "Problem": {
@@ -39,6 +40,34 @@ _SCHEMAS: dict[str, Any] = {
                     "type": "object",
                     "required": ["code", "detail"],
                     "properties": {"code": _STRING, "detail": _STRING},
+                },
+            },
+        },
+    },
+    "Trace": {
+        "type": "object",
+        "description": "A message, and what became of each recipient",
+        "required": ["id", "message_id", "accepted_at", "settled_at", "recipients"],
+        "properties": {
+            "id": _STRING,
+            "message_id": _STRING,
+            "accepted_at": _MOMENT,
+            "settled_at": {"anyOf": [_MOMENT, {"type": "null"}]},
+            "recipients": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["address", "state", "at", "attempts"],
+                    "properties": {
+                        "address": _STRING,
+                        "state": {"enum": ["queued", "deferred", "delivered", "failed"]},
+                        "at": _MOMENT,
+                        "attempts": {"type": "integer"},
+                        "next_at": _MOMENT,
+                        "reply": {"type": "object"},
+                        "host": {"type": "object"},
+                        "tls": {"type": "object"},
+                    },
                 },
             },
         },
@@ -111,6 +140,20 @@ def document() -> dict[str, Any]:
                         "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
                     },
                     parameters=[_KEY, *_ENVELOPE],
+                )
+            },
+            "/v1/messages/{id}": {
+                "get": _operation(
+                    "Say what became of a message",
+                    "Trace",
+                    parameters=[
+                        {
+                            "name": "id",
+                            "in": "path",
+                            "required": True,
+                            "schema": {"type": "string", "pattern": "^[0-9a-z]{1,64}$"},
+                        }
+                    ],
                 )
             },
             "/v1/messages/batch": {

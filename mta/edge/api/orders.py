@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -17,6 +16,7 @@ from mta.model.request import Deadline, MessageRequest
 
 from mta.rules.compose import composed
 from mta.rules.content import normalised
+from mta.rules.headers import digest_of, is_key
 
 from mta.edge.api.calls import JSON, ApiLimits, Call
 from mta.edge.api.forms import MessageForm
@@ -25,7 +25,6 @@ from mta.edge.api.reading import read_json, read_message
 
 RFC822 = "message/rfc822"
 _SMALL = 32 * 1024  # octets that are worked on at once; more goes to a thread
-_KEY = re.compile(r"[!-~]{1,255}")
 _ENVELOPE = frozenset({"from", "to", "strict"})
 
 Envelope = tuple[Address, tuple[Address, ...], bool]  # from, to, and whether warnings refuse
@@ -107,12 +106,8 @@ class Reader:
         if isinstance(content, Reply):
             raise Problem(422, content.text)
         self._check_size(len(content))
-        digest = hashlib.sha256()
-        for part in (str(sender), *map(str, recipients)):
-            digest.update(part.encode() + b"\0")
-        digest.update(body)
         submission = Submission(sender, recipients, content, client, is_smtputf8=True)
-        return Order(submission, key, digest.digest(), is_strict)
+        return Order(submission, key, digest_of(submission), is_strict)
 
     def _envelope(self, call: Call) -> Envelope:
         """Sender and recipients from the query, and whether warnings refuse."""
@@ -169,7 +164,7 @@ def _key(call: Call) -> str:
     key = call.headers.get("idempotency-key")
     if key is None:
         return ""
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         text = "expected 1 to 255 printable ASCII characters without spaces"
         raise Problem(400, f"Idempotency-Key: {text}, got {shown(key)}")
     return key

@@ -1,6 +1,10 @@
-"""What was done with a message, as HTTP says it."""
+"""What was done with a message, and what became of it, as HTTP says it."""
 
+from datetime import UTC, datetime
+
+from mta.model.envelope import State
 from mta.model.order import Receipt, Taking
+from mta.model.trace import Fate, Trace
 
 from mta.edge.api.calls import Answer
 from mta.edge.api.problems import Problem, as_json
@@ -40,6 +44,49 @@ def as_problem(receipt: Receipt) -> Problem | None:
         wait = receipt.retry_after or _RETRY_SECONDS
         return Problem(429 if is_about_client else 503, reply.text, retry_after=wait)
     return Problem(_STATUS.get((reply.subject, reply.detail), 422), reply.text)
+
+
+def shown_trace(trace: Trace) -> dict[str, object]:
+    """What became of a message. Moments are ISO 8601 in UTC."""
+    entry = trace.entry
+    return {
+        "id": entry.id,
+        "message_id": entry.message_id,
+        "accepted_at": _iso(entry.at),
+        "settled_at": None if trace.settled_at is None else _iso(trace.settled_at),
+        "recipients": [_shown_fate(fate) for fate in trace.fates],
+    }
+
+
+def _shown_fate(fate: Fate) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "address": str(fate.address),
+        "state": _state(fate),
+        "at": _iso(fate.at),
+        "attempts": fate.attempts,
+    }
+    if fate.state is State.WAITING:
+        shown["next_at"] = _iso(fate.next_at)
+    if fate.reply is not None:
+        reply = fate.reply
+        shown["reply"] = {"code": reply.code, "status": reply.status, "text": reply.text}
+    if fate.host is not None:
+        host = fate.host
+        shown["host"] = {"name": host.name, "address": host.address, "port": host.port}
+    if fate.tls is not None:
+        tls = fate.tls
+        shown["tls"] = {"version": tls.version, "cipher": tls.cipher, "verified": tls.is_verified}
+    return shown
+
+
+def _state(fate: Fate) -> str:
+    if fate.state is State.WAITING:
+        return "queued" if fate.reply is None else "deferred"
+    return "delivered" if fate.state is State.DELIVERED else "failed"
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 _STATUS = {

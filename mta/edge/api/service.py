@@ -1,20 +1,27 @@
 """What the HTTP door answers: who asks, what for, and whether that may be had."""
 
 import asyncio
+import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Protocol
 
-from mta.model.envelope import Client
+from mta.model.envelope import Client, MessageId
 from mta.model.order import Order, Receipt
+from mta.model.trace import Trace
+from mta.model.trouble import LedgerError
 from mta.model.user import LoginRefused, Refusal, User
 
 from mta.edge.api.calls import Answer, ApiLimits, Call
 from mta.edge.api.openapi import document
 from mta.edge.api.orders import Reader
 from mta.edge.api.problems import Problem, as_json
-from mta.edge.api.receipts import answer_to, as_problem, shown_receipt
+from mta.edge.api.receipts import answer_to, as_problem, shown_receipt, shown_trace
 
+_log = logging.getLogger(__name__)
+
+_MESSAGE = re.compile(r"/v1/messages/(?!batch$)[0-9a-z]{1,64}")
 _CURE = "make one with: mta user token add NAME"
 
 
@@ -23,6 +30,9 @@ class Desk(Protocol):
 
     async def submit(self, order: Order) -> Receipt:
         """Take a message, or say why not. Never raises for anything that the client does."""
+
+    async def trace(self, id: MessageId, user: str) -> Trace | None:
+        """What became of a message of this user's, None where there is none; or LedgerError."""
 
     def objection(self) -> str | None:
         """Why no message can be taken now, in words; None if one can."""
@@ -71,11 +81,13 @@ class Api:
             "/v1/messages": {"POST": self._post_message},
             "/v1/messages/batch": {"POST": self._post_batch},
         }
+        self._of_message: Mapping[str, Handler] = {"GET": self._get_message}
 
     async def respond(self, call: Call) -> Answer:
         """The answer to a call. Raises Problem."""
         self._check_host(call.headers.get("host", ""))
-        handlers = self._routes.get(call.path)
+        is_message = _MESSAGE.fullmatch(call.path) is not None
+        handlers = self._of_message if is_message else self._routes.get(call.path)
         if handlers is None:
             raise Problem(404, "Nothing is here; see /v1/openapi.json")
         handler = handlers.get(call.method)
@@ -122,6 +134,18 @@ class Api:
         orders = await self._reader.batch(call, client)
         results = await asyncio.gather(*(self._one_of_batch(order) for order in orders))
         return Answer(200, as_json({"results": results}))
+
+    async def _get_message(self, call: Call) -> Answer:
+        client = await self._client(call)
+        id = MessageId(call.path.rpartition("/")[2])
+        try:
+            trace = await self._desk.trace(id, client.user)
+        except LedgerError as error:
+            _log.error("%s: what became of it cannot be read: %s", id, error)
+            raise Problem(503, "This cannot be read now; try again later", retry_after=5) from None
+        if trace is None:
+            raise Problem(404, "No such message, or not one of yours")
+        return Answer(200, as_json(shown_trace(trace)))
 
     async def _one_of_batch(self, order: Order | Problem) -> dict[str, object]:
         if isinstance(order, Problem):
