@@ -1,10 +1,8 @@
 """`mta user`: who may log in, with which passwords and tokens, to send what."""
 
 import argparse
-import getpass
 import json
 import sys
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +11,9 @@ from pathlib import Path
 from mta.model.text import printable
 from mta.model.user import token_digest
 
-from mta.rules.sasl import prepared_name, prepared_password
+from mta.rules.sasl import prepared_name
 
-from mta.edge.passwords import hash_of, new_token
+from mta.edge.passwords import new_token
 
 from mta.cli.options import (
     DEFAULT_CONFIG,
@@ -25,9 +23,9 @@ from mta.cli.options import (
     print_problems,
     with_settings,
 )
+from mta.cli.password import PoorPassword, hash_of_new
 from mta.config import ConfigError, Settings
 from mta.config.document import as_yaml
-from mta.config.loading import MAX_SECRET, secret_in
 from mta.config.quantities import read_size
 from mta.config.rewriting import locked, rewrite
 from mta.config.users import Allowed, Entry, Token, objection_to_name, read_sender, read_users
@@ -45,7 +43,6 @@ EXAMPLES = {
     "token list": "  mta user token list api",
 }
 LEAST_SIZE = 512  # octets, as in the settings
-SHORTEST = 8  # characters of a password, NIST SP 800-63B §5.1.1.1
 DEFAULT_FILE = "users.yaml"
 HEADER = """\
 # Who may log in. Written by `mta user`, which keeps no other comments. It may be edited too: what
@@ -163,7 +160,7 @@ def add(path: Path, arguments: argparse.Namespace) -> int:
     name: str = arguments.name
     _refuse_known(_entries(path), name)  # before a password is typed
     entry = Entry(
-        password=None if arguments.no_password else _hash_of_new(arguments.password_file),
+        password=None if arguments.no_password else hash_of_new(arguments.password_file),
         senders=tuple(arguments.sender),
         per_hour=_allowed(arguments, "hour"),
         per_day=_allowed(arguments, "day"),
@@ -193,7 +190,7 @@ def passwd(path: Path, arguments: argparse.Namespace) -> int:
     """Exchange a user's password."""
     name: str = arguments.name
     _known(_entries(path), name)  # before a password is typed
-    hash = _hash_of_new(arguments.password_file)
+    hash = hash_of_new(arguments.password_file)
 
     def change(entries: Entries) -> None:
         entries[name] = _known(entries, name).model_copy(update={"password": hash})
@@ -267,7 +264,7 @@ def _at_users_file(run: Run, settings: Settings, arguments: argparse.Namespace) 
     except ConfigError as error:
         print_problems(error.problems, is_json=arguments.json)
         return 2
-    except Refused as error:
+    except (Refused, PoorPassword) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -325,30 +322,6 @@ def _allowed(arguments: argparse.Namespace, window: str) -> Allowed:
         recipients=getattr(arguments, f"recipients_per_{window}"),
         size=getattr(arguments, f"size_per_{window}"),
     )
-
-
-def _hash_of_new(file: Path | None) -> str:
-    """The hash of a password that is asked for. Raises Refused."""
-    password = prepared_password(_asked_for(file))
-    if len(password) < SHORTEST:
-        raise Refused(f"expected a password of {SHORTEST} characters at least")
-    if any(unicodedata.category(character) == "Cc" for character in password):
-        raise Refused("expected a password without control characters, on one line")
-    return hash_of(password)
-
-
-def _asked_for(file: Path | None) -> str:
-    if file is not None:
-        try:
-            return secret_in(file)
-        except ValueError as error:
-            raise Refused(str(error)) from error
-    if not sys.stdin.isatty():
-        return sys.stdin.read(MAX_SECRET).removesuffix("\n").removesuffix("\r")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != password:
-        raise Refused("the two are not the same; nothing is changed")
-    return password
 
 
 def _say(

@@ -178,9 +178,10 @@ def _surprises_of_logins(
         return
     if settings.users is None:
         yield f"{here}.auth", "nobody can log in: there is no file of users; mta user add makes one"
-    if listen.plaintext_auth and listen.tls is not TlsStart.IMPLICIT:
+    is_private = listen.tls is TlsStart.IMPLICIT or isinstance(listen.address, UnixSocket)
+    if listen.plaintext_auth and not is_private:
         yield f"{here}.plaintext_auth", "passwords may cross the network in clear"
-    elif listen.tls is TlsStart.NONE:
+    elif listen.tls is TlsStart.NONE and not listen.plaintext_auth:
         yield (
             f"{here}.auth",
             "nobody can log in here without TLS; set tls, or plaintext_auth: true",
