@@ -10,9 +10,11 @@ import pytest
 
 from mta.model.envelope import Submission
 from mta.model.listener import Auth, Endpoint, Listener, TlsStart
+from mta.model.request import NOTHING_FOR_RECIPIENT
 
 from mta.rules.content import BareNewlines
 
+from mta.edge.smtpclient.wishes import behind_mail, behind_rcpt
 from mta.edge.submission import SessionLimits
 
 from tests.edge.fake_door import (
@@ -126,9 +128,11 @@ async def play(dialog: Dialog, way: str, talker: Talker) -> None:
 
 
 def shown(submission: Submission) -> bytes:
+    asked = submission.requests or (NOTHING_FOR_RECIPIENT,) * len(submission.recipients)
+    pairs = zip(submission.recipients, asked, strict=True)
     words = [
-        str(submission.sender or "<>"),
-        *(str(recipient) for recipient in submission.recipients),
+        f"{submission.sender or '<>'}{behind_mail(submission.request)}",
+        *(f"{recipient}{behind_rcpt(one, is_smtputf8=True)}" for recipient, one in pairs),
         submission.client.protocol,
         *([f"({submission.client.user})"] if submission.client.user else []),
         "",

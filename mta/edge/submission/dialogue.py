@@ -45,6 +45,9 @@ _SECURE = Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
 _BYE = Answer(b"221 2.0.0 Bye\r\n", Step.END)
 
 _IN_TRANSACTION = Reply(503, "Expected RCPT, DATA or RSET after MAIL", 5, 1)
+_ORIGINAL_BEYOND_ASCII = Reply(  # RFC 6533 §3
+    501, "An ORCPT that is not ASCII needs SMTPUTF8", 6, 7
+)
 _IN_CHUNKS = Reply(503, "Expected BDAT or RSET after BDAT", 5, 1)
 
 
@@ -227,6 +230,8 @@ class Dialogue:
         recipient = rcpt.mailbox or self._recipient(rcpt.path, transaction.is_smtputf8)
         if isinstance(recipient, Reply):
             return self.error(recipient)
+        if not (rcpt.asked.original.isascii() or transaction.is_smtputf8):
+            return self.error(_ORIGINAL_BEYOND_ASCII)
         transaction.tried += 1
         if len(transaction.recipients) >= self._limits.recipients:
             return self._surplus(Reply(452, "Too many recipients", 5, 3), transaction)

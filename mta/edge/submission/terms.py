@@ -68,6 +68,7 @@ class Terms:
             "SMTPUTF8",
             "PIPELINING",
             "CHUNKING",
+            "DSN",
             *(["STARTTLS"] if self.offers_tls else []),
             *(["REQUIRETLS"] if self.is_secured else []),  # never in clear, RFC 8689 §2
             *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
