@@ -1,15 +1,36 @@
 """The commands that a person types: one module each, with `add_to` and what it runs."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
-COMMANDS: tuple[str, ...] = ("serve", "check", "queue", "dkim", "user", "sandbox")
+COMMANDS: tuple[str, ...] = ("serve", "check", "queue", "sendmail", "dkim", "user", "sandbox")
+LINKS = ("sendmail", "mailq", "newaliases")  # names by which we are another program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives 0, 1 (it did not work) or 2 (called or configured wrong)."""
+    """Run one command; gives 0, 1 (it did not work) or 2 (called or configured wrong).
+
+    Where we are called as sendmail(1), or as `mta sendmail`, its options and codes hold instead.
+    """
+    if argv is None and Path(sys.argv[0]).name in LINKS:
+        return _sendmail(Path(sys.argv[0]).name, sys.argv[1:])
+    words = sys.argv[1:] if argv is None else argv
+    if list(words[:1]) == ["sendmail"]:
+        return _sendmail("mta sendmail", words[1:])
+    return _command(argv)
+
+
+def _sendmail(name: str, arguments: Sequence[str]) -> int:
+    from mta.cli import sendmail
+
+    return sendmail.run(name, arguments)
+
+
+def _command(argv: Sequence[str] | None) -> int:
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="mta",
         description="The mail server that an application's own host needs.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mta.config import ConfigError, Settings, load_settings
+from mta.config.brief import CONFIG_VARIABLE
 
 # What `add_subparsers` gives; argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -40,6 +41,8 @@ def add_command(
 def config_path(arguments: argparse.Namespace) -> Path | None:
     """The configuration file that was named, or the one that is there, or None."""
     named: Path | None = arguments.config
+    if named is None and os.environ.get(CONFIG_VARIABLE):
+        return Path(os.environ[CONFIG_VARIABLE])
     if named is None and DEFAULT_CONFIG.exists():
         return DEFAULT_CONFIG
     return named

@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mta.config.brief import CONFIG_VARIABLE, PREFIX
 from mta.config.settings import Settings
 
-PREFIX = "MTA_"
 # A service named "mta" makes Kubernetes and old Docker links set these; they are none of ours.
 _FOREIGN = re.compile(r"MTA_(SERVICE_.*|PORT(_.*)?)")
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     """The settings that the environment gives, as plain data."""
-    if not any(name.startswith(PREFIX) for name in environment):
+    if not any(name.startswith(PREFIX) and name != CONFIG_VARIABLE for name in environment):
         return {}
     # Where it is wanted alone: it takes 7 MB for as long as the server runs.
     from mta.config.variables import Variables
@@ -28,7 +28,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 def foreign_names(environment: Mapping[str, str]) -> Iterator[str]:
     """Variables with our prefix that name no setting."""
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or _FOREIGN.fullmatch(name):
+        if not name.startswith(PREFIX) or _FOREIGN.fullmatch(name) or name == CONFIG_VARIABLE:
             continue
         if name.removeprefix(PREFIX).lower().partition("__")[0] not in Settings.model_fields:
             yield name

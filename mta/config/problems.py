@@ -3,10 +3,11 @@
 import difflib
 import json
 from collections.abc import Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from pydantic import BaseModel
-from pydantic_core import ErrorDetails
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
 
 Location = tuple[int | str, ...]
 
@@ -51,7 +52,7 @@ def _named(key: str) -> str:
     return key if is_plain else ascii(key[:MAX_SHOWN])
 
 
-def rendered(error: ErrorDetails, root: type[BaseModel]) -> str:
+def rendered(error: "ErrorDetails", root: "type[BaseModel]") -> str:
     """One mistake that pydantic found in what was to become a `root`, in our words."""
     location = error["loc"]
     if error["type"] == "extra_forbidden":
@@ -61,7 +62,7 @@ def rendered(error: ErrorDetails, root: type[BaseModel]) -> str:
     return f"{path_of(location)}: {_expectation(error)}, got {_shown(error)}"
 
 
-def _expectation(error: ErrorDetails) -> str:
+def _expectation(error: "ErrorDetails") -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "value_error":
@@ -78,7 +79,7 @@ def _expectation(error: ErrorDetails) -> str:
             return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else error["msg"]
 
 
-def _shown(error: ErrorDetails) -> str:
+def _shown(error: "ErrorDetails") -> str:
     """What was found, bounded and escaped; a secret is not shown."""
     if error["loc"][-1:] in _SECRETS:
         return "something else"
@@ -86,7 +87,7 @@ def _shown(error: ErrorDetails) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
-def _unknown(location: Location, root: type[BaseModel]) -> str:
+def _unknown(location: Location, root: "type[BaseModel]") -> str:
     known = _keys_beside(location, root)
     alike = difflib.get_close_matches(str(location[-1]).lower(), known, n=1)
     if alike:
@@ -94,7 +95,7 @@ def _unknown(location: Location, root: type[BaseModel]) -> str:
     return f"expected a known key; here they are {', '.join(known)}"
 
 
-def _keys_beside(location: Location, root: type[BaseModel]) -> list[str]:
+def _keys_beside(location: Location, root: "type[BaseModel]") -> list[str]:
     section = root
     for part in location[:-1]:
         if isinstance(part, str):
@@ -102,8 +103,10 @@ def _keys_beside(location: Location, root: type[BaseModel]) -> list[str]:
     return list(section.model_fields)
 
 
-def section_in(annotation: object) -> type[BaseModel] | None:
+def section_in(annotation: object) -> "type[BaseModel] | None":
     """The section that an annotation such as `tuple[Listen, ...]` holds, if it does."""
+    from pydantic import BaseModel  # whoever asks has it already; not all do who import us
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(section_in, get_args(annotation))), None)

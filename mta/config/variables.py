@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.sources.types import EnvNoneType
 
-from mta.config.environment import PREFIX
+from mta.config.brief import PREFIX
 from mta.config.settings import Settings
 
 
