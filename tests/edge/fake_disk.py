@@ -5,6 +5,7 @@ leaves it. Names are in their folder's cache until the folder is synced.
 """
 
 import errno
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,15 @@ class Inode:
     platter: bytes = b""
     changed_at: float = 0.0
     is_poisoned: bool = False  # a sync failed: the next ones lie, as they do on Linux
+    errors: int = 0  # told once to each descriptor, by a disk that takes its time
+    synced: int = 0  # the latest sync that brought anything to the platter
 
 
 @dataclass(eq=False)
 class OpenFile:
     inode: Inode
     position: int
+    told: int = 0  # of the errors
 
 
 @dataclass(eq=False)
@@ -42,16 +46,23 @@ class Folder:
 class Fault:
     """What happens at the call of this number, counted from 1: "stop", "EIO", "ENOSPC", "short".
 
-    A world that stopped stays so. `lasts`: the disk goes on failing after that call.
+    A world that stopped stays so. `lasts`: the disk goes on failing after that call. `stops_at`
+    is the call at which the world stops after another fault.
     """
 
     kind: str
     at: int
     lasts: bool = False
+    stops_at: int | None = None
 
     def strikes(self, number: int) -> bool:
         """Whether this call is hit."""
-        return number == self.at or (number > self.at and (self.lasts or self.kind == "stop"))
+        return number == self.at or (number > self.at and self.lasts) or self.has_stopped(number)
+
+    def has_stopped(self, number: int) -> bool:
+        """Whether the world has stopped by this call."""
+        stops_at = self.at if self.kind == "stop" else self.stops_at
+        return stops_at is not None and number >= stops_at
 
 
 Chance = Callable[[], float]
@@ -123,12 +134,14 @@ class MemoryDisk(Disk):
     def _call(self, name: str) -> None:
         """Count a call, and have it fail where that is planned."""
         self.calls.append(name)
-        if self.fault and self.fault.strikes(len(self.calls)) and self.fault.kind != "short":
+        if self.fault and self.fault.strikes(len(self.calls)):
             self._strike(self.fault, name)
 
     def _strike(self, fault: Fault, name: str) -> None:
-        if fault.kind == "stop":
+        if fault.has_stopped(len(self.calls)):
             raise Stopped
+        if fault.kind == "short":
+            return  # a write is, and nothing else
         raise OSError(getattr(errno, fault.kind), f"planned at {name}")
 
     # The disk.
@@ -173,6 +186,10 @@ class MemoryDisk(Disk):
         folder.cache[path.name] = inode = Inode()
         return self._open(inode)
 
+    def reopen(self, path: Path) -> int:
+        self._call("reopen")
+        return self._open(self._inode(path))
+
     def append_to(self, path: Path) -> int:
         self._call("append_to")
         inode = self._folder(path.parent).cache.setdefault(path.name, Inode())
@@ -190,7 +207,7 @@ class MemoryDisk(Disk):
         end = opened.position + len(octets)
         opened.inode.cache[opened.position : end] = octets
         opened.position = end
-        if is_hit and self.fault and self.fault.kind != "short":
+        if is_hit and self.fault:
             self._strike(self.fault, "write")
         return len(octets)
 
@@ -264,3 +281,118 @@ class MemoryDisk(Disk):
         file = self._open(inode)
         self._locked[file] = path
         return file
+
+
+@dataclass(eq=False)
+class Sync:
+    """One that is under way, and what it is to bring to the platter."""
+
+    opened: OpenFile
+    octets: bytes
+    number: int
+    gate: threading.Event = field(default_factory=threading.Event)
+
+
+class SlowDisk(MemoryDisk):
+    """One whose syncs take their time: by chance up to `seconds`, or until they are `let_through`.
+
+    A sync brings to the platter what was written when it began, and nothing that came later. When
+    one fails, so do those that are under way by other descriptors of the file; by the same
+    one they succeed, and lie.
+
+    It can be made worse than a disk may be, for the tests that must fail then: one that `joins`
+    takes a sync that begins during another for the same, and one that `shares` has but one
+    descriptor for a file.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        chance: Chance = lambda: 1.0,
+        *,
+        joins: bool = False,
+        shares: bool = False,
+    ) -> None:
+        super().__init__()
+        self.began = threading.Semaphore(0)  # counts syncs,
+        self.ended = threading.Semaphore(0)  # and their ends
+        self.most_at_once = 0
+        self.seconds = seconds
+        self._chance = chance
+        self._joins = joins
+        self._shares = shares
+        self._busy = threading.RLock()
+        self._pending: list[Sync] = []
+        self._syncs = 0
+
+    def let_through(self, place: int) -> None:
+        """Let the sync end that has this place among those under way, oldest first."""
+        with self._busy:
+            self._pending[place].gate.set()
+
+    def fail(self, place: int) -> None:
+        """Have it fail."""
+        with self._busy:
+            sync = self._pending[place]
+            sync.opened.inode.errors += 1
+            sync.opened.inode.is_poisoned = True
+            sync.gate.set()
+
+    def calmed(self) -> MemoryDisk:
+        """A plain disk with what is on this one."""
+        disk = MemoryDisk()
+        disk.root = self.root
+        return disk
+
+    def reopen(self, path: Path) -> int:
+        with self._busy:
+            file = super().reopen(path)
+            if self._shares:
+                same = (one for one in self._files.values() if one.inode is self._inode(path))
+                self._files[file] = next(same)
+            return file
+
+    def write(self, file: int, buffers: Sequence[bytes | memoryview]) -> int:
+        with self._busy:
+            return super().write(file, buffers)
+
+    def sync(self, file: int) -> None:
+        opened = self._files[file]
+        with self._busy:
+            self._syncs += 1
+            sync = Sync(opened, bytes(opened.inode.cache), self._syncs)
+            others = [one for one in self._pending if one.opened.inode is opened.inode]
+            if self._joins and others:
+                sync.octets, sync.number = others[-1].octets, others[-1].number
+            try:
+                self._call("sync")
+            except OSError:
+                opened.inode.errors += 1
+                opened.told = opened.inode.errors
+                opened.inode.is_poisoned = True
+                raise
+            self._pending.append(sync)
+            self.most_at_once = max(self.most_at_once, len(self._pending))
+            seconds = self._chance() * self.seconds
+        self.began.release()
+        sync.gate.wait(seconds)
+        try:
+            with self._busy:
+                self._pending.remove(sync)
+                self._end(sync)
+        finally:
+            self.ended.release()
+
+    def _end(self, sync: "Sync") -> None:
+        if self.fault and self.fault.has_stopped(len(self.calls)):
+            raise Stopped
+        opened, inode = sync.opened, sync.opened.inode
+        if opened.told < inode.errors:
+            opened.told = inode.errors
+            raise OSError(errno.EIO, "a sync of this file failed")
+        if not inode.is_poisoned and inode.synced < sync.number:
+            inode.platter, inode.synced = sync.octets, sync.number
+
+    def _call(self, name: str) -> None:
+        with self._busy:
+            super()._call(name)

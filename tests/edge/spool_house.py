@@ -47,7 +47,11 @@ def reported(recipient: Recipient) -> Recipient:
 
 
 def spool_on(
-    disk: Disk, clock: Callable[[], float] = lambda: 0.0, *, keep: Keep | None = None
+    disk: Disk,
+    clock: Callable[[], float] = lambda: 0.0,
+    *,
+    keep: Keep | None = None,
+    patience: float = 1.0,
 ) -> FileSpool:
     return FileSpool.open(
         FOLDER,
@@ -57,6 +61,7 @@ def spool_on(
         segment_size=4096,
         large_size=LARGE_SIZE,
         cache_size=1000,
+        patience=patience,
         mark=b"\x01mark\xff\xfe\x00",
     )
 

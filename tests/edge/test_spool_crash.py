@@ -15,7 +15,7 @@ from mta.model.trouble import SpoolError
 
 from mta.edge.spool import FileSpool, Keep
 
-from tests.edge.fake_disk import Fault, MemoryDisk, Stopped
+from tests.edge.fake_disk import Fault, MemoryDisk, SlowDisk, Stopped
 from tests.edge.spool_house import (
     LARGE_SIZE,
     deferred,
@@ -164,10 +164,12 @@ def a_busy_life(seed: int) -> Life:
     return life
 
 
-def live(disk: MemoryDisk, life: Life = a_life, *, may_fall_back: bool = False) -> Ledger:
+def live(
+    disk: MemoryDisk, life: Life = a_life, *, may_fall_back: bool = False, patience: float = 1.0
+) -> Ledger:
     """A life on this disk, until its end or that of the world."""
     ledger = Ledger()
-    spool = spool_on(disk, keep=KEEP)
+    spool = spool_on(disk, keep=KEEP, patience=patience)
     with suppress(Stopped):
         asyncio.run(life(Customer(spool, ledger, may_fall_back=may_fall_back)))
     let_go(spool)
@@ -365,6 +367,77 @@ def test_a_disk_that_skips_its_syncs_is_found_out(skipped: str) -> None:
     print(f"\nnegative control, no {skipped}: mail lost in {lost} of {len(list(places()))}")
 
     assert lost > len(list(places())) / 2
+
+
+def a_life_of_many(seed: int) -> Life:
+    """Messages that come, change and go while others are being synced; and segments retired."""
+    chance = random.Random(seed)
+
+    async def message(customer: Customer, id: str) -> None:
+        await asyncio.sleep(chance.random() / 100)
+        await customer.add(id, chance.choice([10, 300]))
+        for number in range(chance.randrange(3)):
+            await customer.record(id, number % 2, lambda recipient: deferred(recipient, 10.0))
+        if chance.random() < 0.6:
+            await customer.remove(id)
+
+    async def life(customer: Customer) -> None:
+        messages = [message(customer, f"m{number}") for number in range(20)]
+        later = [message(customer, f"n{number}") for number in range(10)]
+        await asyncio.gather(*messages)
+        await asyncio.gather(customer.retire(100.0), *later)
+        await customer.retire(200.0)
+
+    return life
+
+
+def live_slowly(
+    at: int, kind: str, *, loses_power: bool, joins: bool = False
+) -> tuple[MemoryDisk, Ledger, int]:
+    """A life on a slow disk that is hit at call `at`: what is left, and the most syncs at once.
+
+    Where the power is lost, it is so soon after.
+    """
+    chance = random.Random(at).random
+    disk = SlowDisk(0.003, chance, joins=joins)
+    disk.root = copy.deepcopy(FRESH.root)
+    disk.fault = Fault(kind, at, stops_at=at + int(chance() * 20) if loses_power else None)
+    ledger = live(disk, a_life_of_many(at), may_fall_back=loses_power, patience=0.0)
+    left = disk.calmed()
+    if loses_power:
+        left.lose_power(chance if at % 2 else None)
+    return left, ledger, disk.most_at_once
+
+
+@pytest.mark.parametrize("loses_power", [False, True])
+@pytest.mark.parametrize("kind", ["stop", "short", "EIO", "ENOSPC"])
+def test_several_syncs_at_once_lose_nothing_wherever_they_end(kind: str, loses_power: bool) -> None:
+    deaths = range(OPENING + 1, OPENING + 140)
+    crowded = 0
+    for at in deaths:
+        disk, ledger, most = live_slowly(at, kind, loses_power=loses_power)
+        crowded += most > 1
+
+        refusals = kind != "stop" and not loses_power
+        check_recovery(disk, ledger, lost_power=loses_power, refusals=refusals)
+    print(f"\n{kind}, {loses_power=}: {len(deaths)} lives, {crowded} with several syncs at once")
+
+    assert crowded > len(deaths) / 2
+
+
+def test_a_disk_that_lets_a_sync_join_another_is_found_out() -> None:
+    """It vouches for what was written after the other began, as a journal must not."""
+    lives = range(OPENING + 1, OPENING + 140)
+    lost = 0
+    for at in lives:
+        disk, ledger, _ = live_slowly(at, "stop", loses_power=True, joins=True)
+        try:
+            check_recovery(disk, ledger, lost_power=True, refusals=False)
+        except AssertionError:
+            lost += 1
+    print(f"\nnegative control, syncs that join: mail lost in {lost} of {len(lives)}")
+
+    assert lost > len(lives) / 10
 
 
 @pytest.mark.parametrize("kind", ["stop", "EIO", "ENOSPC"])

@@ -46,6 +46,10 @@ class Disk:
         """A new file to be written; it may not be there yet."""
         return self._opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
+    def reopen(self, path: Path) -> int:
+        """A file that is there, by one more descriptor: each is told of the file's errors."""
+        return self._opened(path, os.O_WRONLY)
+
     def append_to(self, path: Path) -> int:
         """A file to be written at its end, made where there is none."""
         return self._opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -19,7 +19,7 @@ from mta.edge.spool.contents import Contents
 from mta.edge.spool.disk import Disk, trouble_of
 from mta.edge.spool.folder import recovered
 from mta.edge.spool.gauge import MIB, Gauge, Watermarks
-from mta.edge.spool.journal.commit import Journal
+from mta.edge.spool.journal.commit import PATIENCE, Journal
 from mta.edge.spool.journal.records import MARK_SIZE, Kind
 from mta.edge.spool.journal.segments import Segments
 from mta.edge.spool.journal.turns import Place
@@ -91,6 +91,7 @@ class FileSpool:
         segment_age: float = 60.0,
         large_size: int = MIB,
         cache_size: int = 64 * MIB,
+        patience: float = PATIENCE,
         disk: Disk | None = None,
         clock: Callable[[], float] = time.time,
         mark: bytes | None = None,
@@ -99,7 +100,8 @@ class FileSpool:
 
         A segment is retired at `segment_size` octets or `segment_age` seconds; messages of
         `large_size` octets and more get a file at once; `cache_size` octets of fresh contents
-        stay in memory. Raises SpoolError: another process has it, or it cannot be read.
+        stay in memory; where syncs take longer than `patience` seconds, several are under way at
+        once. Raises SpoolError: another process has it, or it cannot be read.
         """
         disk = disk or Disk()
         waiting = Waiting(folder / WAITING, disk)
@@ -116,7 +118,7 @@ class FileSpool:
         return cls(
             disk=disk,
             lock=lock,
-            journal=Journal(segments),
+            journal=Journal(segments, patience=patience),
             waiting=waiting,
             kept=kept,
             gauge=Gauge(folder, disk=disk, clock=clock, watermarks=watermarks or Watermarks()),

@@ -1,5 +1,5 @@
 """The journal: segments that are only ever appended to, and the group commit.
 
 `records` is what stands in a segment, `turns` what is written together, `segments` the files,
-`commit` who writes when and who hears of it.
+`lanes` the threads, `commit` who writes when and who hears of it.
 """

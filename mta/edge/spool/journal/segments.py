@@ -1,10 +1,13 @@
 """The journal's files: turns of records appended to the live segment, and what a failure asks for.
 
-All of it blocks, and is for one caller at a time: the journal's thread while a turn is under
-way, the event loop while none is.
+`write`, `sync` and `start_over` block. Turns are written one at a time; several syncs may be
+under way, each by a descriptor of its own, while the next turn is written. A turn that begins or
+seals a segment, or starts over, is alone. The rest is for the event loop.
 """
 
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,15 +20,21 @@ from mta.edge.spool.journal import records
 from mta.edge.spool.journal.records import HEADER_SIZE, Kind
 from mta.edge.spool.journal.turns import Entry, Segment, Turn
 
+LANES = 4
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Live:
-    """The segment that is written now. Up to `end` it is as it should be."""
+    """The segment that is written now, up to `end`, and a descriptor of it for each lane.
+
+    The kernel tells an error of a file once to each descriptor: two syncs by the same one, and
+    the wrong one might hear of it.
+    """
 
     segment: Segment
-    file: int
+    files: list[int]
     end: int
 
 
@@ -60,7 +69,7 @@ class Segments:
         self._segment_size = segment_size
         self._next_number = max(self.there, default=0) + 1
         self._live: _Live | None = None
-        self._unsynced: list[Entry] = []  # written or refused since the last good sync
+        self._unsynced: deque[Turn] = deque()  # known of no good sync, in the order of appends
 
     def path(self, number: int) -> Path:
         """Where a segment is, or was."""
@@ -82,83 +91,117 @@ class Segments:
         """Whether all that was written is on the platter."""
         return not self._unsynced
 
-    def append(self, turn: Turn) -> None:
-        """Write a turn, and sync if it asks for that.
+    def take(self, turn: Turn) -> None:
+        """A turn is to be written next."""
+        turn.begins = not self.is_open
+        if turn.size:
+            self._unsynced.append(turn)
 
-        Raises OSError: it has to be given to `start_over` then, before anything else is done.
+    def note_sync(self, turn: Turn) -> None:
+        """This turn and all before it are on the platter."""
+        while self._unsynced and self._unsynced[0].number <= turn.number:
+            self._unsynced.popleft()
+
+    def write(self, turn: Turn) -> None:
+        """Append a turn.
+
+        Raises OSError: when no other is under way, it has to be given to `start_over`.
         """
-        if self._live and self._live.end >= self._segment_size:
-            self._sync(self._live)
-            self._seal()
-        if self._live is None:
+        if turn.begins or self._live is None:
             self._begin(turn)
         else:
             self._append(self._live, turn)
+
+    def sync(self, turn: Turn, lane: int = 0) -> None:
+        """Sync what was written, if the turn asks for that. Raises OSError, as `write`."""
+        if turn.is_synced and self._unsynced and self._live:
+            started_at = time.monotonic()
+            self._disk.sync(self._live.files[lane])
+            turn.took = time.monotonic() - started_at
+        if turn.seals:
+            self._close(self._live)
+            self._live = None
         if self.trouble:
             self._say_trouble(None)
-        if turn.seals:
-            self._seal()
 
     def start_over(self, turn: Turn) -> None:
         """After a write or sync that failed: refuse what came to be accepted, save the rest.
 
-        The segment is not touched again: a torn record may stand at its end, and after a failed
+        The segment is not written to again: a torn record may stand at its end, and after a failed
         sync the kernel may have dropped the pages, so that another sync would lie. Everything
         since the last good sync is written anew in another segment. The refused get a VOID
         there, because their client will send them again: their ACCEPT may be on the platter.
         """
-        error = turn.failure
+        error, turn.failure = turn.failure, None
         assert error is not None, "there is a reason to start over"
         if self.trouble is None:
             log.warning("starting a new journal segment: %s", error)
         refused = [entry for entry in turn.entries if entry.is_accept]
-        rest = [entry for entry in turn.entries if entry.kind and not entry.is_accept]
-        self._unsynced = [*self._unsynced, *rest, *map(self._void, refused)]
-        self._seal()
+        left, self._live = self._live, None
+        if left and turn.segment is left.segment and left.end <= turn.at + turn.size:
+            left.end = turn.at  # nothing stands behind it that somebody was told of
+        saved = Turn([self._saved(entry) for entry in self._unsynced_entries()])
+        self._unsynced = deque([saved] if saved.size else [])
         anew = Turn([entry for entry in turn.entries if entry.kind is None])
         try:
             self._begin(anew)
+            self.sync(anew)
+            self._unsynced.clear()
+            turn.segment, turn.at, turn.written = anew.segment, anew.at, anew.written
+            turn.error = trouble_of(error, "the message could not be written")
+            turn.refused = refused
+            self._say_trouble(None)
         except OSError as second:
-            self._seal()
+            self._close(self._live)
+            self._live = None
             turn.written, turn.refused = [], turn.entries
             turn.error = trouble_of(second, "the journal cannot be written")
             self._say_trouble(turn.error)
-            return
-        self._say_trouble(None)
-        turn.segment, turn.at, turn.written = anew.segment, anew.at, anew.written
-        turn.refused, turn.error = refused, trouble_of(error, "the message could not be written")
+        self._close(left)
 
-    def abandon(self) -> None:
+    def abandon(self, turns: Iterable[Turn]) -> None:
         """Never touch the live segment again: after a bug, nobody knows what is in it."""
         self._live = None
+        lost = set(turns)
+        self._unsynced = deque(turn for turn in self._unsynced if turn not in lost)
 
     def _append(self, live: _Live, turn: Turn) -> None:
         turn.segment, turn.at = live.segment, live.end
         if turn.size:
-            write_whole(self._disk, live.file, turn.buffers, turn.size)
-        if turn.is_synced:
-            if turn.size or self._unsynced:
-                self._disk.sync(live.file)
-            self._unsynced = []
-        else:
-            self._unsynced += turn.entries
+            write_whole(self._disk, live.files[0], turn.buffers, turn.size)
         live.end += turn.size
 
     def _begin(self, turn: Turn) -> None:
         """Write a turn to a new segment, behind what is known of no good sync."""
-        if not (turn.size or self._unsynced):
+        if self._live:
+            self._finish(self._live, turn)
+        carried = [entry for entry in self._unsynced_entries(turn) if not entry.is_accept]
+        if not (turn.size or carried):
             return
-        carried = self._unsynced
         both = Turn(carried + turn.entries)
-        both.is_synced = both.is_synced or bool(carried)
-        live = self._live = self._opened()
-        try:
-            self._unsynced = []
-            self._append(live, both)
-        except BaseException:
-            self._unsynced = carried
-            raise
+        self._live = self._opened()
+        # After it is known as the live one: retirement deletes what is closed and not needed.
+        self.there[self._live.segment.number] = self._live.segment
+        self._append(self._live, both)
         turn.segment, turn.at, turn.written = both.segment, both.at, both.entries
+        turn.is_synced = both.is_synced or bool(carried)
+
+    def _finish(self, live: _Live, turn: Turn) -> None:
+        """Sync a full segment and close it, before this turn is written to another."""
+        if any(other is not turn for other in self._unsynced):
+            self._disk.sync(live.files[0])
+        self._unsynced = deque([turn] if turn.size else [])
+        self._close(live)
+        self._live = None
+
+    def _unsynced_entries(self, but: Turn | None = None) -> list[Entry]:
+        return [
+            entry
+            for turn in self._unsynced
+            if turn is not but
+            for entry in turn.entries
+            if entry.kind is not None
+        ]
 
     def _say_trouble(self, trouble: SpoolError | None) -> None:
         """Whether the journal can be written; said when it changes, not at every attempt."""
@@ -168,38 +211,39 @@ class Segments:
             log.warning("the journal can be written again")
         self.trouble = trouble
 
-    def _void(self, entry: Entry) -> Entry:
+    def _saved(self, entry: Entry) -> Entry:
+        """What is to be written anew in the place of an entry."""
+        if not entry.is_accept:
+            return entry
         return Entry(Kind.VOID, entry.id, records.encode(self.mark, Kind.VOID, entry.id))
 
     def _opened(self) -> _Live:
         """A new segment, whose name is on the platter."""
         number, self._next_number = self._next_number, self._next_number + 1
         path = self.path(number)
-        file = self._disk.create(path)
+        live = _Live(Segment(number, path, self._clock()), [self._disk.create(path)], HEADER_SIZE)
         try:
             with suppress(OSError):  # it is quicker with, and works without
-                self._disk.preallocate(file, self._segment_size)
-            write_whole(self._disk, file, [records.header(self.mark)])
+                self._disk.preallocate(live.files[0], self._segment_size)
+            write_whole(self._disk, live.files[0], [records.header(self.mark)])
+            for _ in range(1, LANES):
+                live.files.append(self._disk.reopen(path))
             self._disk.sync_folder(self._folder)
         except OSError:
-            with suppress(OSError):
-                self._disk.close(file)
+            for file in live.files:
+                with suppress(OSError):
+                    self._disk.close(file)
             with suppress(OSError):
                 self._disk.unlink(path)
             raise
-        segment = self.there[number] = Segment(number, path, self._clock())
-        return _Live(segment, file, HEADER_SIZE)
+        return live
 
-    def _sync(self, live: _Live) -> None:
-        if self._unsynced:
-            self._disk.sync(live.file)
-            self._unsynced = []
-
-    def _seal(self) -> None:
-        """Close the live segment, cut to what is known to be good in it."""
-        live, self._live = self._live, None
-        if live:
+    def _close(self, live: _Live | None) -> None:
+        """Close a segment, cut to what is known to be good in it."""
+        if live is None:
+            return
+        with suppress(OSError):
+            self._disk.truncate(live.files[0], live.end)
+        for file in live.files:
             with suppress(OSError):
-                self._disk.truncate(live.file, live.end)
-            with suppress(OSError):
-                self._disk.close(live.file)
+                self._disk.close(file)

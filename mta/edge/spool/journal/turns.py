@@ -72,16 +72,23 @@ class Entry:
 class Turn:
     """What is written together, and what became of it.
 
-    When it has been written, `written` stands in `segment` from `at` on, and `refused` could not
-    be written, for the reason `error`. `failure` is what came of a first try, and `bug` says
-    that nothing is known of it.
+    `number` is its place in the order of appends. It `begins` a segment where none is open. While
+    `is_written`, it stands where it should and another may be appended behind it. When it
+    `is_over`, `written` stands in `segment` from `at` on, and `refused` could not be written, for
+    the reason `error`. `failure` is what came of a first try, and `bug` says that nothing is
+    known of it. `took` is the seconds of its sync; 0 for none.
     """
 
     entries: list[Entry]
+    number: int = 0
     buffers: list[bytes] = field(default_factory=list)
     size: int = 0  # in octets
     is_synced: bool = False
     seals: bool = False
+    begins: bool = False
+    is_written: bool = False
+    is_over: bool = False
+    took: float = 0.0
     segment: Segment | None = None
     at: int = 0
     written: list[Entry] = field(default_factory=list)
