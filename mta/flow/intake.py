@@ -16,7 +16,7 @@ from mta.model.trace import Entry, Fate, Trace
 from mta.model.trouble import SigningError, SpoolError
 from mta.model.user import User
 
-from mta.rules.admission import objection_to_sender
+from mta.rules.admission import objection_to_author, objection_to_sender
 from mta.rules.headers import (
     Header,
     Passage,
@@ -30,7 +30,7 @@ from mta.rules.headers import (
     waives_tls,
 )
 from mta.rules.quota import Load
-from mta.rules.signing import author_domain
+from mta.rules.signing import author, author_domain
 
 from mta.flow.ports import Clock, Signer, Spool
 from mta.flow.quotas import Quotas
@@ -161,7 +161,11 @@ class Intake:
 
     async def _take(self, id: MessageId, submission: Submission, header: Header) -> Reply:
         client = submission.client
-        objection = objection_to_header(header) or self._overdraft(submission)
+        objection = (
+            objection_to_header(header)
+            or self._pretence(header, client)
+            or self._overdraft(submission)
+        )
         if objection is not None:
             return self._refused(objection, submission.sender, client)
         passage = Passage(id, self.house.hostname, client, self._clock())
@@ -211,6 +215,11 @@ class Intake:
         except SigningError as error:
             return b"", str(error)
         return signature, f"no key for {domain}"
+
+    def _pretence(self, header: Header, client: Client) -> Reply | None:
+        """Why a user may not write in the name that stands in From."""
+        user = self._user(client)
+        return objection_to_author(author(header, self._to_ascii), user) if user else None
 
     def _surplus(self, load: Load, client: Client) -> Reply | None:
         """Why so much more is not taken from a client now."""

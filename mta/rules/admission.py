@@ -29,6 +29,16 @@ def objection_to_sender(
     return Reply(550, f"{sender.domain} is not one of this server's sender domains", 7, 1)
 
 
+def objection_to_author(author: Address | None, user: User | None) -> Reply | None:
+    """Why a user may not write in this name: we would sign it with the key of its domain.
+
+    `author` is the first mailbox in From, whose domain's key signs.
+    """
+    if author is None or user is None or not user.senders:
+        return None
+    return _objection_of(user, author)
+
+
 def _objection_of(user: User, sender: Address) -> Reply | None:
     # Postfix and others take local parts for the same in any case, and so does whoever lists them.
     mailbox = f"{sender.local.lower()}@{sender.domain}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mta.model.address import AddressError, parse_domain, refuse_unicode
+from mta.model.address import Address, AddressError, parse_domain, refuse_unicode
 
 from mta.rules.headers import Header
 
@@ -120,26 +120,33 @@ def relaxed_body(body: bytes) -> bytes:
     return body[:end] + b"\r\n" if end > 0 else b""
 
 
-def author_domain(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
-    """The domain of the first mailbox in From, in lower-case A-labels; None where there is none.
+def author(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> Address | None:
+    """The first mailbox in From; None where there is none, or it cannot be read.
 
-    `to_ascii` is that of `parse_domain`. Address literals have no domain.
+    Its local part is as it stands there, quotes and all. `to_ascii` is that of `parse_domain`.
+    Address literals have no domain, and so no author.
     """
     for name, start, end in header.fields:
         if name == b"from":
             field = header.content[start : min(end, start + MAX_FROM)]
-            return _first_domain(field.partition(b":")[2].decode("utf-8", "replace"), to_ascii)
+            return _first_mailbox(field.partition(b":")[2].decode("utf-8", "replace"), to_ascii)
     return None
 
 
-def _first_domain(text: str, to_ascii: Callable[[str], str]) -> str | None:
+def author_domain(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
+    """The author's domain, in lower-case A-labels: whose key signs."""
+    found = author(header, to_ascii)
+    return None if found is None else found.domain
+
+
+def _first_mailbox(text: str, to_ascii: Callable[[str], str]) -> Address | None:
     plain = _PLAIN.fullmatch(text)
     for mailbox in (plain[1] or plain[2],) if plain else _mailboxes(_without_comments(text)):
-        _, at, domain = "".join(mailbox.split()).rpartition("@")
+        local, at, domain = "".join(mailbox.split()).rpartition("@")
         if not at or domain.startswith("["):
             return None
         try:
-            return parse_domain(domain, to_ascii)
+            return Address(local, parse_domain(domain, to_ascii))
         except AddressError:
             return None
     return None

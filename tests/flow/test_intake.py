@@ -195,3 +195,29 @@ async def test_a_user_s_own_allowance_is_kept() -> None:
     assert [reply.code for reply in replies] == [250, 450]
     assert (await house.submit("bob@there.test")).code == 250
     assert house.events[0].user == "ann"
+
+
+@story
+async def test_a_user_may_not_write_in_a_name_that_another_s_key_would_sign() -> None:
+    house = House(users=[User("ann", frozenset({"her.test", "ann@sender.test"}))])
+
+    async def replies_to(author: bytes) -> int:
+        content = b"From: " + author + b"\r\n\r\nBody\r\n"
+        message = house.message("bob@there.test", content=content)
+        return (await house.intake.accept(replace(message, client=ann))).code
+
+    ann = replace(CLIENT, user="ann")
+
+    assert await replies_to(b"Ann <Ann@sender.test>") == 250
+    assert await replies_to(b"anybody@her.test") == 250
+    assert await replies_to(b"The boss <boss@sender.test>") == 550
+    assert await replies_to(b'"ann@sender.test" <ann@sub.her.test>') == 550
+    assert house.events[-1].kind is Kind.REFUSED
+
+
+@story
+async def test_who_has_no_senders_of_his_own_writes_in_any_name() -> None:
+    house = House(users=[User("ann")])
+    message = replace(house.message("bob@there.test"), client=replace(CLIENT, user="ann"))
+
+    assert (await house.intake.accept(message)).code == 250

@@ -5,11 +5,14 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mta.model.address import Address
+
 from mta.rules import signing
 from mta.rules.headers import read_header
 from mta.rules.signing import (
     MAX_INSTANCES,
     SigningKey,
+    author,
     author_domain,
     by_domain,
     fields_to_sign,
@@ -64,6 +67,12 @@ def test_the_author_s_domain_is_that_of_the_first_mailbox_in_from(
     field: str, domain: str | None
 ) -> None:
     assert author_domain(read_header(field.encode("latin-1") + b"\r\n\r\nbody\r\n")) == domain
+
+
+def test_the_author_is_the_first_mailbox_with_its_local_part() -> None:
+    header = read_header(b"From: Ann <Ann.B@Here.test>, bob@there.test\r\n\r\n")
+
+    assert author(header) == Address("Ann.B", "here.test")
 
 
 def test_an_author_s_domain_in_unicode_needs_somebody_who_knows_idna() -> None:
