@@ -25,6 +25,7 @@ from mta.flow.slots import Slots
 
 from mta.edge.history import History
 from mta.edge.idn import to_ascii
+from mta.edge.loginfile import read_homes, write_homes
 from mta.edge.maildrop.folder import MaildropFolder
 from mta.edge.passwords import Passwords
 from mta.edge.quotafile import read_accounts, write_accounts
@@ -87,6 +88,7 @@ class Server:
         )
         self._spool = spool
         self._counts_path = settings.spool / "quotas.json"
+        self._homes_path = settings.spool / "logins.json"
         self._history = history
         self._register = Register(ledger=history, spool=spool, events=events)
         self._intake = Intake(
@@ -177,6 +179,7 @@ class Server:
             counts.cancel()
             certificate.cancel()
         await self._write_counts()
+        await self._write_homes()
         if self._history is not None:
             await asyncio.to_thread(self._history.shut)
 
@@ -263,6 +266,10 @@ class Server:
             self._quotas.restore(read_accounts(self._counts_path))
         except (OSError, ValueError) as error:
             log.warning("what was counted for quotas is lost: %s", error)
+        try:
+            self._gatekeeper.restore_homes(read_homes(self._homes_path))
+        except (OSError, ValueError) as error:
+            log.warning("users are strangers wherever they log in next: %s", error)
 
     async def _keep_certificate(self) -> None:
         while True:
@@ -287,6 +294,7 @@ class Server:
         while True:
             await asyncio.sleep(COUNTS_INTERVAL)
             await self._write_counts()
+            await self._write_homes()
 
     async def _write_counts(self) -> None:
         accounts = self._quotas.changed_accounts()
@@ -296,6 +304,15 @@ class Server:
             await asyncio.to_thread(write_accounts, self._counts_path, accounts)
         except OSError as error:
             log.warning("what was counted for quotas is not kept: %s", error)
+
+    async def _write_homes(self) -> None:
+        homes = self._gatekeeper.new_homes()
+        if homes is None:
+            return
+        try:
+            await asyncio.to_thread(write_homes, self._homes_path, homes)
+        except OSError as error:
+            log.warning("where users have logged in is not kept: %s", error)
 
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(

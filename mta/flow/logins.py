@@ -6,7 +6,7 @@ gets more guesses than one after the other would. What is unknown takes as long 
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from mta.model.event import Event, Kind
 from mta.model.user import Account, LoginRefused, Refusal, User, token_digest
@@ -44,6 +44,7 @@ class Gatekeeper:
         self._token_lockout = Lockout()
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._has_new_homes = False
         self._right: dict[str, tuple[bytes, float]] = {}  # what was right, and until when
         self.replace(accounts)
 
@@ -56,6 +57,19 @@ class Gatekeeper:
         self._decoys = [a.password for a in self._accounts.values() if a.password]
         self._right.clear()
         self._lockout.keep(self._accounts.keys())
+
+    def new_homes(self) -> dict[str, tuple[str, ...]] | None:
+        """The networks where each user is known; None where nothing is new since it was asked."""
+        if not self._has_new_homes:
+            return None
+        self._has_new_homes = False
+        return self._lockout.homes
+
+    def restore_homes(self, homes: Mapping[str, Iterable[str]]) -> None:
+        """Know users where an earlier life of ours knew them."""
+        for name, networks in homes.items():
+            for network in networks if name in self._accounts else ():
+                self._lockout.succeeded(Claim(name, network, exists=True))
 
     def user(self, name: str) -> User | None:
         """See `Logins`."""
@@ -103,8 +117,7 @@ class Gatekeeper:
             return LoginRefused(Refusal.LOCKED, seconds)
         right, until = self._right.get(claim.name, (b"", 0.0))
         if self._clock() < until and hmac.compare_digest(right, self._proof(claim.name, password)):
-            self._lockout.succeeded(claim)
-            return self._accounts[claim.name].user
+            return self._at_home(claim)
         return None
 
     async def _is_right(self, name: str, password: str) -> bool:
@@ -120,6 +133,10 @@ class Gatekeeper:
 
     def _welcome(self, claim: Claim, password: str) -> User:
         self._right[claim.name] = self._proof(claim.name, password), self._clock() + REMEMBERED
+        return self._at_home(claim)
+
+    def _at_home(self, claim: Claim) -> User:
+        self._has_new_homes |= not self._lockout.is_known(claim)
         self._lockout.succeeded(claim)
         return self._accounts[claim.name].user
 

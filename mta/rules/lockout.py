@@ -107,6 +107,11 @@ class Lockout:
         self._users: dict[str, _Tally] = {}  # never forgotten for strangers' sake
         self._known: dict[str, OrderedDict[str, _Tally]] = {}  # user, network
 
+    @property
+    def homes(self) -> dict[str, tuple[str, ...]]:
+        """The networks where each user is known, those he used longest ago first."""
+        return {name: tuple(networks) for name, networks in self._known.items()}
+
     def is_known(self, claim: Claim) -> bool:
         """Whether this user has logged in from this network before."""
         return claim.network in self._known.get(claim.name, ())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mta.edge.loginfile import read_homes
 from mta.edge.passwords import hash_of
 
 from mta.config.rewriting import rewrite
@@ -164,6 +165,17 @@ def test_who_guesses_waits_and_is_locked_out(own: ServerProcess) -> None:
 
     assert (failed["user"], failed["client"]) == ("ann", "127.0.0.1")
     assert "horse" not in str(own.events)
+
+
+def test_where_a_user_is_known_survives_a_restart(own: ServerProcess) -> None:
+    demand_logins(own, "starttls")
+    assert log_in(own, "ann", "correct horse") == 235
+
+    own.stop()
+
+    assert read_homes(Path(own.settings["spool"]) / "logins.json") == {"ann": ("",)}
+    own.start()
+    assert log_in(own, "ann", "correct horse") == 235
 
 
 def test_a_user_sends_in_his_own_name_alone(own: ServerProcess) -> None:

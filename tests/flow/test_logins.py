@@ -219,6 +219,29 @@ def test_a_lock_is_in_force_for_the_right_password_too_and_costs_no_hash() -> No
     play(scene())
 
 
+def test_after_a_restart_a_user_is_at_home_where_he_was() -> None:
+    async def scene() -> None:
+        before, after = Gate(), Gate(ANN)
+        await before.login("ann", "secret")
+        await before.login("bob", "hidden")
+        homes = before.keeper.new_homes()
+        assert homes == {"ann": (HERE,), "bob": (HERE,)}
+        await before.login("ann", "secret")
+        assert before.keeper.new_homes() is None
+
+        after.keeper.restore_homes(homes)
+        for n in range(20):
+            await after.fail("ann", 1, f"203.0.113.{n}")
+
+        assert await after.login("ann", "secret", "203.0.113.99") == LoginRefused(
+            Refusal.LOCKED, 900.0
+        )
+        assert await after.login("ann", "secret") == ANN.user
+        assert after.keeper._lockout.homes == {"ann": (HERE,)}  # bob is no user any more
+
+    play(scene())
+
+
 def test_failures_and_locks_are_written_down_without_what_may_be_a_password() -> None:
     async def scene() -> None:
         gate = Gate()
