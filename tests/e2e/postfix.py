@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mta.edge.certificates import ensure_self_signed
 
@@ -25,6 +26,7 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
@@ -53,6 +55,8 @@ smtpd_tls_key_file = {key}
 smtpd_tls_received_header = yes
 smtpd_peername_lookup = no
 smtpd_recipient_restrictions = reject_unauth_destination
+default_transport = error:no other mail is expected
+transport_maps = {routes}
 """
 
 NOBODY = 65534
@@ -88,12 +92,19 @@ def objection_to_running() -> str | None:
 
 
 @contextmanager
-def running(domain: str, address: str, port: int) -> Iterator[Postfix]:
-    """Postfix for `domain`, at this address."""
+def running(
+    domain: str, address: str, port: int, routes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Postfix]:
+    """Postfix for `domain`, at this address; its own mail for the domains in `routes` goes there.
+
+    Their values are IP addresses, at the same port.
+    """
     with tempfile.TemporaryDirectory(prefix="mta-postfix-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # its services run as users of their own
-        configuration = _configure(folder, domain, address, port)
+        routed = [f"{{ {to} = smtp:[{host}]:{port} }}" for to, host in routes.items()]
+        table = f"inline:{{ {', '.join(routed)} }}" if routed else ""
+        configuration = _configure(folder, domain, address, port, table)
         _command(configuration, "start")
         try:
             until_it_listens(address, port)
@@ -102,14 +113,14 @@ def running(domain: str, address: str, port: int) -> Iterator[Postfix]:
             _command(configuration, "stop")
 
 
-def _configure(folder: Path, domain: str, address: str, port: int) -> Path:
+def _configure(folder: Path, domain: str, address: str, port: int, routes: str) -> Path:
     for part in ("queue", "data", "log", "mail", "conf"):
         (folder / part).mkdir(mode=0o755)
     shutil.chown(folder / "data", "postfix")
     os.chown(folder / "mail", NOBODY, NOBODY)
     certificate, key = ensure_self_signed(folder / "tls", f"mx.{domain}", time.time())
     facts = {"folder": folder, "domain": domain, "address": address, "port": port, "user": NOBODY}
-    settings = SETTINGS.format(certificate=certificate, key=key, **facts)
+    settings = SETTINGS.format(certificate=certificate, key=key, routes=routes, **facts)
     (folder / "conf" / "main.cf").write_text(settings)
     (folder / "conf" / "master.cf").write_text(SERVICES.format(**facts))
     return folder / "conf"
