@@ -21,6 +21,7 @@ from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
 from mta.rules.breaker import WHOLE, Breaker, after_outcomes
+from mta.rules.deadline import is_over
 from mta.rules.progress import consignments
 
 from mta.flow.courier import Courier
@@ -295,6 +296,9 @@ class Dispatcher:
     async def _attempt(
         self, lane: Lane, courier: Courier, consignment: Consignment
     ) -> list[Consignment]:
+        by = consignment.envelope.request.deadline
+        if by is not None and is_over(by, self._clock()):
+            return await self._settlement.expire(consignment)
         shut = lane.breaker.suspends(self._clock())
         if shut is not None:
             return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)

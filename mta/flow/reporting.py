@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.event import Event, Kind
-from mta.model.request import Notice
+from mta.model.request import Late, Notice
 from mta.model.trouble import SpoolError
 
+from mta.rules.deadline import is_missed, is_relay_told
 from mta.rules.dsn import Action, Occasion, report_for
 
 from mta.flow.intake import Intake
@@ -17,6 +18,7 @@ from mta.flow.ports import Clock, EventLog, Spool
 log = logging.getLogger(__name__)
 
 _NOBODY = "a report that fails is not reported"
+_LATE = "its time is over, and its sender wants no report of that"
 _UNWANTED = "its sender wants no report of a failure"
 _WISHES = {
     Action.FAILED: Notice.FAILURE,
@@ -75,6 +77,8 @@ class Reporter:
     def _say_dropped(self, envelope: Envelope, recipient: Recipient) -> None:
         dropped = self._event(Kind.DROPPED, envelope)
         why = _NOBODY if envelope.sender is None else _UNWANTED
+        if _is_dropped_late(envelope, recipient):
+            why = _LATE
         self._events.emit(replace(dropped, recipient=recipient.address, text=why))
 
     async def _content(self, id: MessageId) -> bytes:
@@ -90,8 +94,18 @@ class Reporter:
 
 
 def _is_wanted(envelope: Envelope, action: Action, place: int) -> bool:
-    wish = _WISHES[action]
-    return envelope.sender is not None and envelope.recipients[place].request.wants(wish)
+    recipient = envelope.recipients[place]
+    if envelope.sender is None or _is_dropped_late(envelope, recipient):
+        return False
+    by, last = envelope.request.deadline, recipient.last
+    if action is Action.RELAYED and last and is_relay_told(by, recipient.request, last):
+        return True
+    return recipient.request.wants(_WISHES[action])
+
+
+def _is_dropped_late(envelope: Envelope, recipient: Recipient) -> bool:
+    by = envelope.request.deadline
+    return by is not None and by.if_late is Late.DROP and is_missed(recipient.last)
 
 
 def _told(recipient: Recipient, action: Action) -> Recipient:

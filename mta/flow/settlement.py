@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from mta.model.envelope import Consignment, Envelope, MessageId, State
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
+from mta.rules.deadline import end_of, late_after
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
-from mta.rules.progress import Mode, Step, after_attempt, consignments, suspended
-from mta.rules.retry import JITTER, RetryPlan, end_of
+from mta.rules.progress import Mode, Step, after_attempt, consignments, expired, suspended
+from mta.rules.retry import JITTER, RetryPlan
 
 from mta.flow.agenda import Agenda
 from mta.flow.ports import Chance, Clock, Spool
@@ -77,6 +79,7 @@ class Settlement:
                 mode=self.terms.mode,
                 plan=self.terms.plan,
                 ends_at=end_of(self.terms.plan, envelope),
+                by=envelope.request.deadline,
                 now=now,
                 chance=chance,
             )
@@ -98,10 +101,17 @@ class Settlement:
                 road=consignment.destination.road,
                 mode=self.terms.mode,
                 ends_at=end_of(self.terms.plan, envelope),
+                by=envelope.request.deadline,
                 now=self._clock(),
             )
             for place in consignment.places
         }
+        return await self._take(envelope, steps)
+
+    async def expire(self, consignment: Consignment) -> list[Consignment]:
+        """Give up, untried, what came due when its deadline had passed."""
+        envelope = self._current(consignment)
+        steps = {place: expired(envelope.recipients[place]) for place in consignment.places}
         return await self._take(envelope, steps)
 
     async def resume(self, envelope: Envelope) -> list[Consignment]:
@@ -193,17 +203,17 @@ class Settlement:
         return {} if found and others_are_due(envelope, self._clock()) else found
 
     def _owed(self, envelope: Envelope) -> dict[Action, list[int]]:
-        now = self._clock()
-        is_late = bool(self.terms.delay_report_after) and now >= self._late_at(envelope)
-        return owed(envelope, is_late=is_late)
+        return owed(envelope, is_late=self._clock() >= self._late_at(envelope))
 
     def _expect_delay(self, envelope: Envelope) -> None:
         """Look again at a message when it is late, if its sender may want to hear of that."""
-        if self.terms.delay_report_after and envelope.sender is not None:
-            self._delays.enter(self._late_at(envelope), envelope.id)
+        late_at = self._late_at(envelope)
+        if late_at < inf and envelope.sender is not None:
+            self._delays.enter(late_at, envelope.id)
 
     def _late_at(self, envelope: Envelope) -> float:
-        return max(envelope.released_at + self.terms.delay_report_after, self._nothing_late_before)
+        late_at = late_after(self.terms.delay_report_after, envelope)
+        return max(late_at, self._nothing_late_before)
 
     def _is_here(self, id: MessageId) -> bool:
         try:

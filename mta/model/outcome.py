@@ -96,7 +96,7 @@ class Outcome:
     when the connection broke between the final dot and its reply: the peer may have taken the
     message (RFC 1047), so it must be retried on the same road only. `peer_reports`
     says that the peer was told of which notices the sender wants, and gives them from here on
-    (RFC 3461 §5.2.1).
+    (RFC 3461 §5.2.1); `peer_keeps_deadline` the same of a deadline (RFC 2852).
     """
 
     verdict: Verdict
@@ -108,6 +108,7 @@ class Outcome:
     may_have_arrived: bool = False
     tls: TlsFacts | None = None
     peer_reports: bool = False
+    peer_keeps_deadline: bool = False
 
 
 _REACH = {

@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
 from mta.model.outcome import Outcome, Verdict
-from mta.model.request import Notice
+from mta.model.request import Deadline, Notice
 from mta.model.value import value
 
+from mta.rules.deadline import final, is_relay_told, missed
 from mta.rules.fallback import Reason, reason_to_fall_back
 from mta.rules.retry import RetryPlan, next_attempt
 
@@ -39,12 +40,13 @@ def after_attempt(
     ends_at: float,
     now: float,
     chance: float,
+    by: Deadline | None = None,
 ) -> Step:
-    """Where a recipient stands after `outcome` on `road`."""
+    """Where a recipient stands after `outcome` on `road`; `by` is the message's deadline."""
     is_delivered = outcome.verdict is Verdict.DELIVERED
     tried = Recipient(
         recipient.address,
-        _state_of_delivered(recipient, outcome) if is_delivered else State.WAITING,
+        _state_of_delivered(recipient, outcome, by) if is_delivered else State.WAITING,
         recipient.attempts + 1,
         recipient.next_at,
         road,
@@ -70,12 +72,19 @@ def after_attempt(
         may_have_arrived=outcome.may_have_arrived,
     )
     if next_at is None:
-        return Step(replace(tried, state=State.FAILED))
+        return Step(replace(tried, state=State.FAILED, last=final(outcome, by, now)))
     return Step(replace(tried, next_at=next_at))
 
 
-def _state_of_delivered(recipient: Recipient, outcome: Outcome) -> State:
+def expired(recipient: Recipient) -> Step:
+    """A recipient whose message came due when its deadline had passed."""
+    return Step(replace(recipient, state=State.FAILED, last=missed(recipient.last)))
+
+
+def _state_of_delivered(recipient: Recipient, outcome: Outcome, by: Deadline | None) -> State:
     """Whether the sender has yet to hear of it from us (RFC 3461 §5.2.2)."""
+    if is_relay_told(by, recipient.request, outcome):
+        return State.RELAYED
     if outcome.peer_reports or not recipient.request.wants(Notice.SUCCESS):
         return State.DELIVERED
     return State.RELAYED
@@ -90,17 +99,18 @@ def suspended(
     ends_at: float,
     now: float,
     mode: Mode = Mode.DIRECT,
+    by: Deadline | None = None,
 ) -> Step:
     """A recipient whose destination, on `road`, is shut by `outcome`: put off without a try.
 
     Until then, or given up in time, or on its way to the smarthost.
     """
-    put_off = replace(recipient, road=road, last=outcome, next_at=until)
+    put_off = replace(recipient, road=road, last=outcome, next_at=min(until, ends_at))
     rerouted = _rerouted(put_off, outcome, mode, now)
     if rerouted is not None:
         return rerouted
     if now >= ends_at:
-        return Step(replace(put_off, state=State.FAILED))
+        return Step(replace(put_off, state=State.FAILED, last=final(outcome, by, now)))
     return Step(put_off)
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from mta.model.envelope import Envelope
-
 JITTER = 0.1  # part of a delay by which it varies, so that what failed together returns apart
 AMBIGUOUS_DELAY = 600.0  # seconds that a peer may take for its last reply, RFC 5321 §4.5.3.2.6
 
@@ -23,11 +21,6 @@ class RetryPlan:
     def delay_after(self, attempts: int) -> float:
         """Seconds to wait after this many attempts, without jitter."""
         return self.delays[min(attempts, len(self.delays)) - 1]
-
-
-def end_of(plan: RetryPlan, envelope: Envelope) -> float:
-    """When a message has been tried for long enough, in Unix seconds."""
-    return envelope.released_at + plan.give_up_after
 
 
 def next_attempt(

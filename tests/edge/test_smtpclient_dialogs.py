@@ -97,7 +97,11 @@ async def became(dialog: Dialog, pem: Path) -> list[str]:
     """What became of each recipient, and of the session."""
     async with ScriptedPeer(partial(dialog.play, server_context(pem)), name=NAME) as host:
         connector = SmtpConnector(
-            hostname="client.test", timeouts=SHORT, login=dialog.login, ca_file=pem
+            hostname="client.test",
+            timeouts=SHORT,
+            login=dialog.login,
+            ca_file=pem,
+            clock=lambda: 60.0,
         )
         session = await connector.open(host, TlsDemand(dialog.tls))
         if isinstance(session, Outcome):

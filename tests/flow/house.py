@@ -67,6 +67,7 @@ class Peer:
     keeps_tls: bool = False  # it offers REQUIRETLS
     recipients_at_once: int = 1000
     offers_dsn: bool = False
+    keeps_deadlines: bool = True
     gate: asyncio.Event | None = None  # deliveries wait for it
     letters: list[Letter] = field(default_factory=list)
     opened: list[TlsDemand] = field(default_factory=list)
@@ -138,7 +139,11 @@ class FakeSession:
                 yield broken(Stage.CONTENT, self.host, "silence", may_have_arrived=True)
             else:
                 outcome = judge(final, Stage.CONTENT, self.host, self.tls)
-                yield replace(outcome, peer_reports=self._peer.offers_dsn)
+                yield replace(
+                    outcome,
+                    peer_reports=self._peer.offers_dsn,
+                    peer_keeps_deadline=self._peer.keeps_deadlines,
+                )
                 self.is_usable = self.is_usable and final.code != 421
 
 

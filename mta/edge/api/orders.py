@@ -12,7 +12,7 @@ from mta.model.address import Address, AddressError, parse_address
 from mta.model.envelope import Client, Submission
 from mta.model.order import Order
 from mta.model.outcome import Reply
-from mta.model.request import Deadline, MessageRequest
+from mta.model.request import Deadline, Late, MessageRequest
 
 from mta.rules.compose import composed
 from mta.rules.content import normalised
@@ -181,7 +181,7 @@ def _expect_query(call: Call, known: frozenset[str]) -> None:
 def _asked(form: MessageForm) -> MessageRequest:
     return MessageRequest(
         hold_until=_unix(form.send_at) or 0.0,
-        deadline=Deadline(at) if (at := _unix(form.deadline)) is not None else None,
+        deadline=Deadline(at, Late.DROP) if (at := _unix(form.deadline)) is not None else None,
         tags=form.tags,
         metadata=tuple(form.metadata.items()),
     )

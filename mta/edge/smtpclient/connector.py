@@ -3,6 +3,8 @@
 import asyncio
 import os
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +47,9 @@ class SmtpConnector:
         login: Login | None = None,
         source_address: str | None = None,
         ca_file: Path | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._hostname = hostname
         self._timeouts = timeouts
         self._login = login
@@ -65,7 +69,7 @@ class SmtpConnector:
             return broken(Stage.CONNECT, host, text, detail=1)
         except OSError as error:
             return broken(Stage.CONNECT, host, _connect_reason(error), detail=1)
-        conversation = Conversation(wire, host, self._timeouts, Stage.CONNECT)
+        conversation = Conversation(wire, host, self._timeouts, Stage.CONNECT, clock=self._clock)
         try:
             await _Opening(conversation, self._hostname, self._login, self._contexts).open(demand)
         except Refused as refused:

@@ -1,5 +1,7 @@
 """How far a conversation has come, and what its replies and its breakdown mean."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mta.model.domain import Host, TlsFacts
@@ -48,6 +50,7 @@ class Conversation:
     stage: Stage
     tls: TlsFacts | None = None
     offers: Offers = NO_OFFERS
+    clock: Callable[[], float] = time.time  # Unix seconds
     _judged: tuple[RawReply, Outcome] | None = None  # the last one, as it often comes again
 
     async def ask(self, command: bytes, limit: float) -> RawReply:

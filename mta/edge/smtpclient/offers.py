@@ -7,7 +7,7 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 
 from mta.edge.smtpclient.replies import RawReply
 
-_SIZE_DIGITS = 20  # RFC 1870 §4
+_DIGITS = 20  # RFC 1870 §4
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Offers:
     has_smtputf8: bool = False
     has_requiretls: bool = False
     has_dsn: bool = False
+    has_deliverby: bool = False
+    least_by: int = 0  # seconds that a message with a deadline must have left, RFC 2852 §3
     has_size: bool = False
     size_limit: int = 0
     login_methods: tuple[str, ...] = ()
@@ -40,13 +42,16 @@ def offers_in(reply: RawReply) -> Offers:
         has_smtputf8="smtputf8" in extensions,
         has_requiretls="requiretls" in extensions,
         has_dsn="dsn" in extensions,
+        has_deliverby="deliverby" in extensions,
+        least_by=_number(extensions.get("deliverby", "").partition(",")[0]),
         has_size="size" in extensions,
-        size_limit=_size_limit(extensions.get("size", "")),
+        size_limit=_number(extensions.get("size", "")),
         login_methods=tuple(login_methods),
     )
 
 
-def _size_limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS:
+def _number(text: str) -> int:
+    """A number that a peer announced, 0 for what is none."""
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS:
         return int(text)
     return 0

@@ -9,6 +9,7 @@ from mta.model.domain import TlsFacts
 from mta.model.envelope import Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
+from mta.rules import deadline
 from mta.rules.tls import is_fit
 
 from mta.edge.smtpclient.conversation import Conversation, Refused
@@ -54,10 +55,12 @@ class Transaction:
 
     async def _common_outcome(self) -> Outcome:
         """What became of every recipient that was not refused by itself."""
-        reply = objection(self._letter, self._talk.offers, self._talk.tls)
+        talk, letter = self._talk, self._letter
+        now = talk.clock() if letter.request.deadline is not None else 0.0
+        reply = objection(letter, talk.offers, talk.tls, now)
         if reply is not None:
             return self._unfit(reply)
-        commands = envelope(self._letter, self._talk.offers)
+        commands = envelope(letter, talk.offers, now)
         if self._is_pipelined and await self._is_taken_at_once(commands):
             return await self._carry_content()
         mail, *rcpts = commands.splitlines(keepends=True)
@@ -176,6 +179,8 @@ class Transaction:
         if not reply.is_positive:
             return talk.refusal(reply)
         outcome = talk.outcome(reply)
+        if self._letter.request.deadline is not None and talk.offers.has_deliverby:
+            outcome = replace(outcome, peer_keeps_deadline=True)
         return replace(outcome, peer_reports=True) if self._tells_wishes else outcome
 
     async def _interrupted(self) -> Outcome:
@@ -185,11 +190,18 @@ class Transaction:
         return outcome
 
 
-def objection(letter: Letter, offers: Offers, tls: TlsFacts | None = None) -> Reply | None:
+def objection(
+    letter: Letter, offers: Offers, tls: TlsFacts | None = None, now: float = 0.0
+) -> Reply | None:
     """Why a peer with these offers cannot be given this letter at all; None if it can.
 
-    `tls` is what protects the connection.
+    `tls` is what protects the connection. `now` is in Unix seconds.
     """
+    by = letter.request.deadline
+    if by is not None:
+        late = deadline.objection(by, now, is_offered=offers.has_deliverby, least=offers.least_by)
+        if late is not None:
+            return late
     if letter.request.needs_tls:  # RFC 8689 §4.2.1
         if not is_fit(tls, letter.request):
             return Reply(550, "the message requires TLS with a verified host", 7, 10)
@@ -206,8 +218,10 @@ def objection(letter: Letter, offers: Offers, tls: TlsFacts | None = None) -> Re
     return None
 
 
-def envelope(letter: Letter, offers: Offers) -> bytes:
+def envelope(letter: Letter, offers: Offers, now: float = 0.0) -> bytes:
     """MAIL and each RCPT, a line each, with what the peer offers and the letter needs.
+
+    `now` is in Unix seconds.
 
     Raises ValueError for an address that would become a command of its own: none that came
     through `parse_address` does.
@@ -221,8 +235,10 @@ def envelope(letter: Letter, offers: Offers) -> bytes:
     utf8 = " SMTPUTF8" if is_utf8 else ""  # RFC 6531 §3.4
     tls = " REQUIRETLS" if letter.request.needs_tls else ""  # RFC 8689 §2
     wishes = ""
+    if letter.request.deadline is not None and offers.has_deliverby:
+        wishes = deadline.behind_mail(letter.request.deadline, now)
     if offers.has_dsn and has_wishes(letter):
-        wishes = behind_mail(letter.request)
+        wishes += behind_mail(letter.request)
         rcpts = _rcpts_with_wishes(letter, is_smtputf8=is_utf8) if letter.requests else rcpts
     commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}{tls}{wishes}\r\n{rcpts}".encode()
     controls = len(commands) - len(commands.translate(None, _CONTROLS))

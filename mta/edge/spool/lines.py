@@ -204,6 +204,8 @@ def _raw_outcome(outcome: Outcome) -> _Raw:
         }
     if outcome.peer_reports:
         raw["peer_reports"] = True
+    if outcome.peer_keeps_deadline:
+        raw["peer_keeps_deadline"] = True
     return raw
 
 

@@ -27,6 +27,7 @@ from mta.rules.commands import (
     parse_rcpt,
     read_command,
 )
+from mta.rules.deadline import is_over
 from mta.rules.parameters import NOTHING_ASKED, Asked
 from mta.rules.sasl import Credentials
 
@@ -213,6 +214,8 @@ class Dialogue:
         if request.hold_until > now + longest:  # RFC 4865 §4
             text = f"Expected HOLDFOR or HOLDUNTIL of at most {longest:.0f} seconds"
             return Reply(501, text, 5, 4)
+        if is_over(request.deadline, request.hold_until):
+            return Reply(501, "Expected BY to end after HOLDFOR or HOLDUNTIL", 5, 4)
         return request
 
     def _on_rcpt(self, command: Command) -> Answer:

@@ -72,6 +72,7 @@ class Terms:
             *(["STARTTLS"] if self.offers_tls else []),
             *(["REQUIRETLS"] if self.is_secured else []),  # never in clear, RFC 8689 §2
             *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
+            "DELIVERBY",
             *self._hold,
             *sorted(self.extensions),
             "ENHANCEDSTATUSCODES",

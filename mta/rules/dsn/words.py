@@ -98,6 +98,8 @@ def _times(attempts: int) -> str:
 def _relay(recipient: Recipient) -> str:
     outcome = recipient.last
     name = outcome.host.name if outcome and outcome.host else "The receiving system"
+    if outcome and (outcome.peer_reports or outcome.peer_keeps_deadline):
+        return f"{name} took it, and brings it further."
     return f"{name} took it, and tells nobody what becomes of it there."
 
 

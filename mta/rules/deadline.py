@@ -1,0 +1,100 @@
+"""By when a message is to be delivered, and what becomes of it after that (RFC 2852)."""
+
+from math import inf
+
+from mta.model.envelope import Envelope
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.request import Deadline, Late, Notice, RecipientRequest
+
+from mta.rules.retry import RetryPlan
+
+LAST_CALL = 10.0  # seconds before a deadline, when the last attempt begins: it takes some itself
+_NEVER = frozenset({Notice.NEVER})
+_MISSED = (4, 7)  # delivery time expired, RFC 3463 §3.5
+
+
+def is_over(by: Deadline | None, now: float) -> bool:
+    """Whether a message must not be delivered any more."""
+    return by is not None and by.if_late is not Late.NOTIFY and now >= by.at
+
+
+def end_of(plan: RetryPlan, envelope: Envelope) -> float:
+    """When the last attempt is due, in Unix seconds: by the plan, or sooner by the deadline."""
+    ends_at = envelope.released_at + plan.give_up_after
+    by = envelope.request.deadline
+    if by is None or by.if_late is Late.NOTIFY:
+        return ends_at
+    return min(ends_at, by.at - LAST_CALL)
+
+
+def late_after(seconds: float, envelope: Envelope) -> float:
+    """When a message is late, in Unix seconds: when its sender says, or so long after its release.
+
+    inf where that is never: `seconds` is 0, and the sender does not say.
+    """
+    by = envelope.request.deadline
+    if by is not None and by.if_late is Late.NOTIFY:
+        return by.at
+    return envelope.released_at + seconds if seconds else inf
+
+
+def final(last: Outcome | None, by: Deadline | None, now: float) -> Outcome | None:
+    """The outcome of a message that is given up: that its deadline is missed, if that is why."""
+    if by is None or by.if_late is Late.NOTIFY or now < by.at - LAST_CALL:
+        return last
+    return missed(last)
+
+
+def missed(last: Outcome | None) -> Outcome:
+    """The outcome of a message whose time is over, after `last`."""
+    text = "the time that its sender gave it is over"
+    if last is None:
+        return Outcome(
+            Verdict.FAILED, Reply(550, text, *_MISSED), Stage.LOOKUP, Scope.MESSAGE, None
+        )
+    reply = Reply(550, f"{text}; at last: {last.reply}", *_MISSED)
+    return Outcome(Verdict.FAILED, reply, last.stage, Scope.MESSAGE, last.host, tls=last.tls)
+
+
+def is_missed(outcome: Outcome | None) -> bool:
+    """Whether `missed` made it."""
+    if outcome is None or outcome.is_from_peer or outcome.verdict is not Verdict.FAILED:
+        return False
+    return (outcome.reply.subject, outcome.reply.detail) == _MISSED
+
+
+def is_relay_told(by: Deadline | None, request: RecipientRequest, outcome: Outcome) -> bool:
+    """Whether a sender hears that a message was passed on, without having asked for successes.
+
+    If each step is to be traced; and if nobody keeps the promise from here on to tell of a delay.
+    """
+    if by is None or request.notices == _NEVER:
+        return False
+    return by.is_traced or (by.if_late is Late.NOTIFY and not outcome.peer_keeps_deadline)
+
+
+def objection(by: Deadline, now: float, *, is_offered: bool, least: int) -> Reply | None:
+    """Why a message cannot go to a peer, which asks for at least `least` seconds; None if it can.
+
+    What is to come back when it is late goes to nobody who would not send it back.
+    """
+    if by.if_late is not Late.RETURN:
+        return None
+    if not is_offered:
+        return Reply(550, "the message has a deadline, and the host does not keep any", 3, 3)
+    left = _left(by, now)
+    if left < max(least, 1):
+        text = f"the host wants {least} seconds for a message, and {left} are left for this one"
+        return Reply(550, text, *_MISSED)
+    return None
+
+
+def behind_mail(by: Deadline, now: float) -> str:
+    """The parameter of MAIL for a peer that keeps deadlines, a space before it: what is left."""
+    if by.if_late is Late.DROP:
+        return ""
+    return f" BY={_left(by, now)};{by.if_late}{'T' if by.is_traced else ''}"
+
+
+def _left(by: Deadline, now: float) -> int:
+    return max(-999_999_999, min(int(by.at - now), 999_999_999))  # nine digits, RFC 2852 §4
