@@ -125,7 +125,7 @@ def fittings_for(settings: Settings) -> Fittings:
     """Make them. Raises SigningError for a key, NoNameserver or OSError for what is missing."""
     delivery = settings.delivery
     return Fittings(
-        house=House(settings.hostname, frozenset(settings.senders)),
+        house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
         signer=_signer(settings),
         lookup=_lookup(settings),
         ways=_ways(settings),

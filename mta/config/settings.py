@@ -28,6 +28,7 @@ from mta.model.domain import TlsLevel
 from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, Place, TlsStart, UnixSocket
 
 from mta.rules.content import BareNewlines
+from mta.rules.preflight import Preflight
 from mta.rules.progress import Mode
 
 from mta.config.quantities import (
@@ -361,6 +362,7 @@ class Settings(Section):
     users: FilePath | None = None
     senders: tuple[Domain, ...] = ()
     bare_newlines: BareNewlines = BareNewlines.NORMALISE
+    preflight: Preflight = Preflight.WARN
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
     keep: Keep = Keep()

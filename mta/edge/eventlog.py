@@ -157,6 +157,8 @@ def as_mapping(event: Event) -> dict[str, object]:
         shown["report"] = event.report
     if event.text is not None:
         shown["text"] = str(event.text)
+    if event.warnings is not None:
+        shown["warnings"] = event.warnings
     return shown
 
 
@@ -185,6 +187,8 @@ def _details(event: Event) -> Iterator[str]:
         yield f": {event.reply}"
     if event.text is not None:
         yield f": {event.text}"
+    if event.warnings is not None:
+        yield f" (warnings: {', '.join(event.warnings)})"
     if event.next_at is not None:
         yield f" (again in {event.next_at - event.at:.0f} s)"
 

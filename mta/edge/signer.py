@@ -57,6 +57,10 @@ class DkimSigner:
         self._clock = clock
         self._sign = sign
 
+    def signs_for(self, domain: str) -> bool:
+        """Whether there is a key for mail from this domain, in lower-case A-labels."""
+        return bool(keys_for(domain, self._keys))
+
     async def signature_fields(self, content: bytes, domain: str) -> bytes:
         """DKIM-Signature fields to stand before `content`, CRLF at each end; b"" without a key.
 

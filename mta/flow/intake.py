@@ -9,12 +9,13 @@ from functools import partial
 from mta.model.address import Address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.event import Event, Kind
-from mta.model.order import Order, Receipt, Taking
+from mta.model.order import Caveat, Order, Receipt, Taking
 from mta.model.outcome import Reply
 from mta.model.request import MessageRequest
 from mta.model.trace import Entry, Fate, Trace
 from mta.model.trouble import SigningError, SpoolError
 from mta.model.user import User
+from mta.model.value import value
 
 from mta.rules.admission import objection_to_author, objection_to_sender
 from mta.rules.headers import (
@@ -29,6 +30,7 @@ from mta.rules.headers import (
     read_header,
     waives_tls,
 )
+from mta.rules.preflight import Preflight, caveats, in_short, refusal_for
 from mta.rules.quota import Load
 from mta.rules.signing import author, author_domain
 
@@ -41,10 +43,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Who we are and whose mail we take: `senders` are domains, empty for any."""
+    """Who we are and whose mail we take: `senders` are domains, empty for any.
+
+    `preflight` is for what comes by SMTP; who hands in an order says so with it.
+    """
 
     hostname: str
     senders: Collection[str] = ()
+    preflight: Preflight = Preflight.OFF
+
+
+@value
+class _Arrival:
+    """A message that came, and what is seen in its header: `author` is the domain in From."""
+
+    submission: Submission
+    header: Header
+    author: str | None
+    caveats: tuple[Caveat, ...] = ()
 
 
 class Intake:
@@ -120,46 +136,67 @@ class Intake:
         then is the reply a 250. `id` is a new one, unless the door has it already; a repeat of it
         changes nothing.
         """
-        header = read_header(submission.content)
-        id, key = id or self._new_id(), idempotency_key(header)
-        if key:
-            return await self._accept_once(id, key, submission, header)
-        return await self._take(id, submission, header)
+        id, arrival = id or self._new_id(), self._arrival(submission)
+        key = idempotency_key(arrival.header)
+        if isinstance(key, Reply):
+            return self._refused(key, submission.sender, submission.client)
+        if self.house.preflight is not Preflight.OFF:
+            arrival = self._looked_through(arrival)
+            if arrival.caveats and self.house.preflight is Preflight.REFUSE:
+                reply = refusal_for(arrival.caveats)
+                return self._refused(reply, submission.sender, submission.client)
+        if not key:
+            return await self._take(id, arrival)
+        digest = await asyncio.to_thread(digest_of, submission)
+        receipt = await self._take_once(id, Order(submission, key, digest), arrival)
+        return receipt.reply
 
     async def order(self, order: Order) -> Receipt:
         """Take a message that is asked after later, unless the same one came before."""
-        header = read_header(order.submission.content)
-        key = order.key or idempotency_key(header)
+        arrival = self._looked_through(self._arrival(order.submission))
+        key = order.key or idempotency_key(arrival.header)
         if isinstance(key, Reply):
             return Receipt(Taking.REFUSED, key)
-        return await self._take_once(self._new_id(), replace(order, key=key), header)
+        if order.is_strict and arrival.caveats:
+            reply = refusal_for(arrival.caveats)
+            return Receipt(Taking.REFUSED, reply, warnings=arrival.caveats)
+        return await self._take_once(self._new_id(), replace(order, key=key), arrival)
 
-    async def _accept_once(
-        self, id: MessageId, key: str | Reply, submission: Submission, header: Header
-    ) -> Reply:
-        if isinstance(key, Reply):
-            return self._refused(key, submission.sender, submission.client)
-        digest = await asyncio.to_thread(digest_of, submission)
-        receipt = await self._take_once(id, Order(submission, key, digest), header)
-        return receipt.reply
+    def _arrival(self, submission: Submission) -> "_Arrival":
+        header = read_header(submission.content)
+        return _Arrival(submission, header, author_domain(header, self._to_ascii))
 
-    async def _take_once(self, id: MessageId, order: Order, header: Header) -> Receipt:
+    def _looked_through(self, arrival: "_Arrival") -> "_Arrival":
+        submission = arrival.submission
+        found = tuple(
+            caveats(
+                arrival.header,
+                author=arrival.author,
+                sender=submission.sender,
+                recipients=len(submission.recipients),
+                signs=self.signer.signs_for,
+            )
+        )
+        return replace(arrival, caveats=found) if found else arrival
+
+    async def _take_once(self, id: MessageId, order: Order, arrival: "_Arrival") -> Receipt:
         submission, now = order.submission, self._clock()
         due_at = max(now, submission.request.hold_until)
         entry = Entry(
             id=id,
             user=submission.client.user,
             at=now,
-            message_id=message_id(header) or message_id_of(id, self.house.hostname),
+            message_id=message_id(arrival.header) or message_id_of(id, self.house.hostname),
+            warnings=arrival.caveats,
             key=order.key,
             digest=order.digest,
         )
         unique = dict.fromkeys(submission.recipients)
         fates = tuple([Fate(address, at=now, next_at=due_at) for address in unique])
-        store = partial(self._take, id, submission, header)
-        return await self._register.once(Trace(entry, fates), store)
+        return await self._register.once(Trace(entry, fates), partial(self._take, id, arrival))
 
-    async def _take(self, id: MessageId, submission: Submission, header: Header) -> Reply:
+    async def _take(self, id: MessageId, arrival: "_Arrival") -> Reply:
+        submission, header = arrival.submission, arrival.header
         client = submission.client
         objection = (
             objection_to_header(header)
@@ -171,7 +208,7 @@ class Intake:
         passage = Passage(id, self.house.hostname, client, self._clock())
         content = completed(header, passage, submission.recipients)
         try:
-            await self._store(id, submission, header, content)
+            await self._store(id, arrival, content)
         except SpoolError as error:
             log.error("%s: not stored: %s", id, error)
             return self._refused(
@@ -179,7 +216,7 @@ class Intake:
                 submission.sender,
                 client,
             )
-        return Reply(250, f"Queued as {id}")
+        return Reply(250, f"Queued as {id}{in_short(arrival.caveats)}")
 
     async def enqueue(self, id: MessageId, submission: Submission) -> None:
         """Take a message that needs no judging: our own. A repeat of its id changes nothing.
@@ -187,27 +224,24 @@ class Intake:
         Once this returns, the message is on disk and will be delivered or given up, whatever
         happens to us. Raises SpoolError.
         """
-        header = read_header(submission.content)
-        await self._store(id, submission, header, submission.content)
+        await self._store(id, self._arrival(submission), submission.content)
 
-    async def _store(
-        self, id: MessageId, submission: Submission, header: Header, content: bytes
-    ) -> None:
-        """Sign and store `content`: what came with this `header`, completed. Raises SpoolError."""
-        signature, why_not = await self._signature(header, content)
+    async def _store(self, id: MessageId, arrival: "_Arrival", content: bytes) -> None:
+        """Sign and store `content`: what came, completed. Raises SpoolError."""
+        submission = arrival.submission
+        signature, why_not = await self._signature(arrival.author, content)
         signed = signature + content if signature else content
         now = self._clock()
-        envelope = _envelope(id, submission, header, signed, now)
+        envelope = _envelope(id, submission, arrival.header, signed, now)
         if not await self._spool.add(envelope, signed):
             return
-        self._events.emit(_accepted(envelope, submission.client))
+        self._events.emit(_accepted(envelope, submission.client, arrival.caveats))
         if not signature:
             self._events.emit(Event(kind=Kind.UNSIGNED, at=now, id=id, text=why_not))
         self._on_stored(envelope)
 
-    async def _signature(self, header: Header, content: bytes) -> tuple[bytes, str]:
+    async def _signature(self, domain: str | None, content: bytes) -> tuple[bytes, str]:
         """The fields that sign `content`; or none, and why not."""
-        domain = author_domain(header, self._to_ascii)
         if domain is None:
             return b"", "no author's domain in From"
         try:
@@ -288,7 +322,7 @@ def _is_ascii(submission: Submission, header: Header) -> bool:
     return all(a.is_ascii for a in addresses) and header.content[: header.end].isascii()
 
 
-def _accepted(envelope: Envelope, client: Client) -> Event:
+def _accepted(envelope: Envelope, client: Client, caveats: tuple[Caveat, ...]) -> Event:
     is_held = envelope.released_at > envelope.accepted_at
     return Event(
         kind=Kind.ACCEPTED,
@@ -300,4 +334,5 @@ def _accepted(envelope: Envelope, client: Client) -> Event:
         size=envelope.size,
         client=client.address,
         user=client.user or None,
+        warnings=tuple([one.code for one in caveats]) if caveats else None,
     )

@@ -98,6 +98,9 @@ class Maildrop(Protocol):
 class Signer(Protocol):
     """Signs messages."""
 
+    def signs_for(self, domain: str) -> bool:
+        """Whether there is a key for mail from this domain, in lower-case A-labels."""
+
     async def signature_fields(self, content: bytes, domain: str) -> bytes:
         """DKIM-Signature fields to stand before `content`, CRLF at each end; b"" without a key.
 

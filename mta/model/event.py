@@ -52,3 +52,4 @@ class Event:
     seconds: float | None = None
     report: MessageId | None = None
     text: str | None = None
+    warnings: tuple[str, ...] | None = None  # the codes of what will surprise about a message

@@ -43,6 +43,7 @@ FULL = Event(
     seconds=1.23456,
     report=MessageId("m1r0"),
     text="why",
+    warnings=("no-to",),
 )
 
 
@@ -95,6 +96,7 @@ def test_an_event_has_every_field_that_applies() -> None:
         "next_at": "2023-11-14T22:14:20.000+00:00",
         "seconds": 1.235,
         "report": "m1r0",
+        "warnings": ("no-to",),
         "text": "why",
     }
 

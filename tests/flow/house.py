@@ -23,6 +23,7 @@ from mta.model.request import NOTHING, MessageRequest, Notice, RecipientRequest,
 from mta.model.trouble import SigningError
 from mta.model.user import User
 
+from mta.rules.preflight import Preflight
 from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
 
@@ -192,6 +193,9 @@ class FakeSigner:
         self._domains = domains
         self._stumbles_over = stumbles_over
 
+    def signs_for(self, domain: str) -> bool:
+        return domain in self._domains
+
     async def signature_fields(self, content: bytes, domain: str) -> bytes:
         if domain == self._stumbles_over:
             raise SigningError(f"cannot sign for {domain}")
@@ -226,6 +230,7 @@ class House:
         quotas: QuotaTerms | None = None,
         users: Sequence[User] = (),
         ledger: Ledger | None = None,
+        preflight: Preflight = Preflight.OFF,
     ) -> None:
         self.now = START
         self.has_smarthost = True
@@ -239,7 +244,7 @@ class House:
         numbers = count(1)
         self.register = Register(ledger=ledger, spool=self.spool, events=self.events)
         self.intake = Intake(
-            house=Identity("mta.test", senders),
+            house=Identity("mta.test", senders, preflight),
             spool=self.spool,
             signer=signer or FakeSigner("sender.test", "mta.test"),
             register=self.register,

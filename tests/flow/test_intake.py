@@ -8,6 +8,8 @@ from mta.model.request import NOTHING_FOR_RECIPIENT, MessageRequest, Notice, Rec
 from mta.model.trouble import SpoolError, SpoolFull
 from mta.model.user import Allowance, User
 
+from mta.rules.preflight import Preflight
+
 from tests.flow.house import CLIENT, FakeSigner, House, story
 
 
@@ -221,3 +223,27 @@ async def test_who_has_no_senders_of_his_own_writes_in_any_name() -> None:
     message = replace(house.message("bob@there.test"), client=replace(CLIENT, user="ann"))
 
     assert (await house.intake.accept(message)).code == 250
+
+
+@story
+async def test_what_will_surprise_is_said_in_the_reply_and_the_event() -> None:
+    house = House(preflight=Preflight.WARN)
+    content = b"From: ann@else.test\r\nTo: b@there.test\r\n\r\nBody\r\n"
+
+    reply = await house.intake.accept(house.message("bob@there.test", content=content))
+
+    assert reply.text == "Queued as m1 (3 warnings: no-key)"
+    assert house.events[0].warnings == ("no-key", "misaligned", "no-subject")
+
+
+@story
+async def test_what_will_surprise_is_refused_where_the_settings_say_so() -> None:
+    house = House(preflight=Preflight.REFUSE)
+    good = b"From: ann@sender.test\r\nTo: b@there.test\r\nSubject: hi\r\n\r\nBody\r\n"
+
+    refused = await house.submit("bob@there.test")
+    taken = await house.intake.accept(house.message("bob@there.test", content=good))
+
+    assert str(refused) == "554 5.6.0 no-to: expected a field To or Cc"
+    assert taken.text == "Queued as m2"
+    assert [envelope.id for envelope in house.queued()] == ["m2"]

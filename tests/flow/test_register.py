@@ -264,3 +264,16 @@ async def test_without_a_history_no_key_is_honoured_and_nothing_followed() -> No
     assert by_smtp == Reply(554, with_key.reply.text, 6, 0)
     assert (with_key.taking, without.taking) == (Taking.REFUSED, Taking.TAKEN)
     assert await house.desk.trace(without.id, "ann") is None
+
+
+@story
+async def test_what_will_surprise_is_told_and_refused_where_the_order_is_strict() -> None:
+    house = await opened(MemoryLedger())
+
+    told = await house.desk.submit(order(house, key="k"))
+    again = await house.desk.submit(order(house, key="k"))
+    strict = await house.desk.submit(replace(order(house), is_strict=True))
+
+    assert [one.code for one in told.warnings] == [one.code for one in again.warnings] == ["no-to"]
+    assert strict.taking is Taking.REFUSED
+    assert [one.code for one in strict.warnings] == ["no-to"]

@@ -7,7 +7,7 @@ from mta.model.order import Receipt, Taking
 from mta.model.trace import Fate, Trace
 
 from mta.edge.api.calls import Answer
-from mta.edge.api.problems import Problem, as_json
+from mta.edge.api.problems import Mistake, Problem, as_json
 
 _RETRY_SECONDS = 30.0  # where nobody knows better
 
@@ -43,7 +43,10 @@ def as_problem(receipt: Receipt) -> Problem | None:
         is_about_client = reply.subject == 7
         wait = receipt.retry_after or _RETRY_SECONDS
         return Problem(429 if is_about_client else 503, reply.text, retry_after=wait)
-    return Problem(_STATUS.get((reply.subject, reply.detail), 422), reply.text)
+    status = _STATUS.get((reply.subject, reply.detail), 422)
+    return Problem(
+        status, reply.text, mistakes=[Mistake(one.code, one.text) for one in receipt.warnings]
+    )
 
 
 def shown_trace(trace: Trace) -> dict[str, object]:
