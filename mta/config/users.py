@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from mta.model.address import parse_address
 from mta.model.user import Account, Allowance, User
 
-from mta.rules.sasl import prepared_name
+from mta.rules.sasl import MAX_NAME, prepared_name
 
 from mta.edge.idn import to_ascii
 
@@ -24,7 +24,6 @@ from mta.config.quantities import read_domain
 from mta.config.settings import Count, Section, Size, Text
 
 MAX_OCTETS = 8 * 1024 * 1024
-MAX_NAME = 255  # octets
 
 _HASH = re.compile(
     r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,3}),p=[0-9]{1,2}"

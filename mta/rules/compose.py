@@ -17,6 +17,7 @@ from mta.model.draft import Attachment, Draft, Mailbox
 MAX_LINE = 998  # octets without CRLF, RFC 5322 §2.1.1
 
 WIDTH = 76  # octets of a line, where it can be folded
+MAX_FIELD = 32 * 1024  # characters of a field
 _MAX_WORD = 900  # characters: with a field's name before them they fit in a line
 _WORD_FRAME = len("=?utf-8?B??=")
 
@@ -41,6 +42,8 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9._ -]{1,60}")
 # Characters of a parameter's section, RFC 2231 §3; none parts an escape.
 _SECTION = re.compile("(?:%..|[^%]){1,20}")
+# Possessive, as in rules.headers; a list of the lines would take twenty times their memory.
+_SHORT_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % WIDTH)
 _NOT_PLAIN = re.compile(rb"[^\t\n -~]|[ \t]\n")
 
 _Part = tuple[Sequence[str], bytes]  # its fields, and its body, which ends in CRLF
@@ -55,6 +58,8 @@ def objection_to_field(name: str, text: str) -> str | None:
         return "expected a field that is not made from the rest of the message, or on its way"
     if CONTROL.search(text):
         return "expected no control characters or line breaks"
+    if len(text) > MAX_FIELD:
+        return f"expected at most {MAX_FIELD} characters"
     if _has_long_word(text):
         return f"expected words of at most {_MAX_WORD} characters"
     return None
@@ -93,7 +98,9 @@ def field(name: str, text: str) -> str:
 
 
 def _has_long_word(text: str) -> bool:
-    return len(text) > _MAX_WORD and max(map(len, _TOKEN.findall(text)), default=0) > _MAX_WORD
+    return len(text) > _MAX_WORD and any(
+        len(word) > _MAX_WORD for word in _TOKEN.findall(text.rstrip())
+    )
 
 
 def encoded_words(text: str, taken: int = 1) -> list[str]:
@@ -172,7 +179,7 @@ def _text(kind: str, text: str) -> _Part:
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode()
     plain = plain if plain.endswith(b"\n") else plain + b"\n"
     charset = "us-ascii" if plain.isascii() else "utf-8"
-    if not _NOT_PLAIN.search(plain) and max(map(len, plain.split(b"\n"))) <= WIDTH:
+    if not _NOT_PLAIN.search(plain) and _SHORT_LINES.fullmatch(plain):
         encoding, body = "7bit", plain
     else:
         encoding, body = _shorter(b2a_qp(plain), plain)

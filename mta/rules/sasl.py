@@ -15,6 +15,9 @@ from mta.model.value import value
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*+={0,2}")
 
+MAX_NAME = 255  # octets of a user's name
+MAX_PASSWORD = 4_096  # octets: to bring longer ones into one spelling can take long
+
 MAX_RESPONSE = 12_288  # octets of a line with its CRLF, RFC 4954 §4.3
 
 _CANCELLED = Reply(501, "Login cancelled", 7, 0)
@@ -76,7 +79,7 @@ class Exchange:
         return self._login(response)
 
     def _login(self, response: bytes) -> Challenge | Credentials | Reply:
-        text = _text(response)
+        text = _text(response, MAX_NAME if self._name is None else MAX_PASSWORD)
         if text is None:
             return _NOT_TEXT
         if self._name is not None:
@@ -118,11 +121,11 @@ def prepared_password(text: str) -> str:
 def _plain(response: bytes) -> Credentials | Reply:
     """Read what PLAIN says: who to act as, NUL, the name, NUL, the password (RFC 4616 §2)."""
     parts = response.split(b"\0")
-    texts = [_text(part) for part in parts]
-    if len(texts) != 3 or None in texts:
+    if len(parts) != 3:
         return _NOT_PLAIN
-    identity, name, password = (text or "" for text in texts)
-    if not (name and password):
+    identity, name = (_text(part, MAX_NAME) for part in parts[:2])
+    password = _text(parts[2], MAX_PASSWORD)
+    if identity is None or not (name and password):
         return _NOT_PLAIN
     if identity and prepared_name(identity) != prepared_name(name):
         return _OTHER_IDENTITY
@@ -139,8 +142,10 @@ def _decoded(line: bytes) -> bytes | None:
         return None
 
 
-def _text(octets: bytes) -> str | None:
+def _text(octets: bytes, limit: int) -> str | None:
     """A name or a password; None where it can be neither."""
+    if len(octets) > limit:
+        return None
     try:
         text = octets.decode()
     except UnicodeDecodeError:

@@ -51,7 +51,7 @@ SIGNED = (
 _EXTRA = dict.fromkeys(OVERSIGNED, 1) | dict.fromkeys(SIGNED, 0)
 
 _MARK = re.compile(r"\\.|.", re.DOTALL)
-_PIECE = re.compile(r"<[^<>]*>|\[[^\]]*\]|[^<>\[\],;:]+|.", re.DOTALL)
+_PIECE = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|[^<>\[\],;:]+|.", re.DOTALL)
 # A mailbox as nearly all are: nothing to be unquoted, no comment, no list.
 _WORDS = r"[^\"(),:;<>@\[\]\\]"
 _PLAIN = re.compile(rf"(?:{_WORDS}*<({_WORDS}+@[A-Za-z0-9.-]+)>|({_WORDS}+@[A-Za-z0-9.-]+))\s*")

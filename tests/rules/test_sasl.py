@@ -116,3 +116,23 @@ def test_a_password_keeps_its_case_and_spaces() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Credentials("ann", "secret"))
+
+
+# To bring them into one spelling takes time that grows with the square of their length.
+@pytest.mark.parametrize(
+    ("name", "password", "is_taken"),
+    [(255, 4096, True), (256, 8, False), (8, 4097, False)],
+)
+def test_names_and_passwords_have_a_length(name: int, password: int, is_taken: bool) -> None:
+    said = b"a" * name, b"p" * password
+    plain = heard(Mechanism.PLAIN, b"\0" + said[0] + b"\0" + said[1])
+    identity = heard(Mechanism.PLAIN, said[0] + b"\0" + said[0] + b"\0" + said[1])
+    login = Exchange(Mechanism.LOGIN)
+    login.hear(b64encode(said[0]))
+
+    assert isinstance(plain, Credentials) is is_taken
+    assert isinstance(identity, Credentials) is is_taken
+    if name <= 255:
+        assert isinstance(login.hear(b64encode(said[1])), Credentials) is is_taken
+    else:
+        assert isinstance(heard(Mechanism.LOGIN, said[0]), Reply)

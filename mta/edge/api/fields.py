@@ -25,7 +25,8 @@ from mta.rules.compose import CONTROL
 MAX_NAME = 256  # characters of a display name, or of a file's
 MAX_ADDRESS = MAX_LOCAL + 1 + MAX_DOMAIN
 
-_NAMED = re.compile(r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^<>\"]*?))\s*<([^<>]*)>\s*")
+# Possessive (*+): a stranger's blanks would be parted in all ways between what comes in a row.
+_NAMED = re.compile(r"(?:\"((?:[^\"\\]|\\.)*+)\"\s*+|([^<>\"]*+))<([^<>]*+)>")
 _CONTENT_TYPE = re.compile(
     r"(?!(?i:multipart|message)/)[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,63}/"
     r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,63}(?:; ?charset=[A-Za-z0-9_-]{1,40})?"
@@ -56,9 +57,9 @@ def read_mailbox(raw: object, info: ValidationInfo) -> Mailbox:
     if isinstance(raw, Mapping) and raw.keys() <= {"address", "name"} and "address" in raw:
         name, address = raw.get("name") or "", raw["address"]
     elif isinstance(raw, str):
-        named = _NAMED.fullmatch(raw) if len(raw) <= MAX_NAME + MAX_ADDRESS else None
+        named = _NAMED.fullmatch(raw.strip()) if len(raw) <= MAX_NAME + MAX_ADDRESS else None
         quoted, plain, address = named.groups() if named else (None, "", raw.strip(" "))
-        name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain or ""
+        name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else (plain or "").rstrip()
     else:
         name, address = None, None
     if not isinstance(name, str) or not isinstance(address, str):

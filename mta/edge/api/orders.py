@@ -15,13 +15,13 @@ from mta.model.outcome import Reply
 from mta.model.request import Deadline, Late, MessageRequest
 
 from mta.rules.compose import composed
-from mta.rules.content import normalised
+from mta.rules.content import TOO_LARGE, normalised
 from mta.rules.headers import digest_of, is_key
 
 from mta.edge.api.calls import JSON, ApiLimits, Call
 from mta.edge.api.forms import MessageForm
 from mta.edge.api.problems import Mistake, Problem, canonical, shown
-from mta.edge.api.reading import read_json, read_message
+from mta.edge.api.reading import MAX_PARTS, read_json, read_message
 
 RFC822 = "message/rfc822"
 _SMALL = 32 * 1024  # octets that are worked on at once; more goes to a thread
@@ -73,7 +73,7 @@ class Reader:
         orders: list[Order | Problem] = []
         for place, message in enumerate(messages):
             try:
-                form = read_message(message, self._to_ascii, ("messages", place))
+                form = self._form(message, ("messages", place))
                 one = f"{key}#{place}" if key else ""
                 orders.append(self._composed(form, client, one, message))
             except Problem as problem:
@@ -82,7 +82,11 @@ class Reader:
 
     def _from_json(self, client: Client, key: str, body: bytes) -> Order:
         raw = read_json(body)
-        return self._composed(read_message(raw, self._to_ascii), client, key, raw)
+        return self._composed(self._form(raw), client, key, raw)
+
+    def _form(self, raw: object, place: tuple[int | str, ...] = ()) -> MessageForm:
+        parts = MAX_PARTS + 3 * self._limits().recipients  # each may be a name and an address
+        return read_message(raw, self._to_ascii, place, parts=parts)
 
     def _composed(self, form: MessageForm, client: Client, key: str, raw: object) -> Order:
         recipients = form.recipients
@@ -102,10 +106,10 @@ class Reader:
 
     def _whole(self, envelope: Envelope, client: Client, key: str, body: bytes) -> Order:
         sender, recipients, is_strict = envelope
-        content = normalised(body, line_length=self._limits().line_length)
+        limits = self._limits()
+        content = normalised(body, size=limits.message_size, line_length=limits.line_length)
         if isinstance(content, Reply):
-            raise Problem(422, content.text)
-        self._check_size(len(content))
+            raise Problem(413 if content is TOO_LARGE else 422, content.text)
         submission = Submission(sender, recipients, content, client, is_smtputf8=True)
         return Order(submission, key, digest_of(submission), is_strict)
 

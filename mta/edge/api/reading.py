@@ -10,14 +10,16 @@ from mta.edge.api.forms import MessageForm
 from mta.edge.api.problems import Mistake, Problem, path_of, shown
 
 MAX_STRUCTURE = 1024 * 1024  # octets of JSON outside of its strings: each may be an object of ours
+MAX_PARTS = 10_000  # values of a message: each that is wrong takes a kilobyte to say so
 MAX_MISTAKES = 100
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+# One that does not end is one too: looked for from each quote in it, it would take days.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def read_json(body: bytes) -> object:
     """The JSON of a body. Raises Problem for what is none, or is a bomb."""
-    if len(body) > MAX_STRUCTURE and len(_STRING.sub(b"", body)) > MAX_STRUCTURE:
+    if len(body) > MAX_STRUCTURE and _has_much_structure(body):
         raise Problem(413, f"Expected at most {MAX_STRUCTURE} octets outside of JSON's strings")
     try:
         return from_json(body, allow_inf_nan=False)
@@ -26,14 +28,49 @@ def read_json(body: bytes) -> object:
 
 
 def read_message(
-    raw: object, to_ascii: Callable[[str], str], place: tuple[int | str, ...] = ()
+    raw: object,
+    to_ascii: Callable[[str], str],
+    place: tuple[int | str, ...] = (),
+    *,
+    parts: int = MAX_PARTS,
 ) -> MessageForm:
-    """A message from JSON. Raises Problem, with all mistakes; `place` is where it stands."""
+    """A message from JSON. Raises Problem, with all mistakes; `place` is where it stands.
+
+    It may have so many `parts`: values in lists and behind keys, at any depth.
+    """
+    if _has_more_parts(raw, parts):
+        where = path_of(place)
+        raise Problem(413, f"{where}: expected at most {parts} values".removeprefix(": "))
     try:
         return MessageForm.model_validate(raw, context={"to_ascii": to_ascii})
     except ValidationError as error:
         mistakes = [m for one in error.errors(include_url=False) for m in _mistakes(one, place)]
-    raise Problem(422, _summary(mistakes), mistakes=mistakes[:MAX_MISTAKES])
+    summary = _summary(mistakes)
+    del mistakes[MAX_MISTAKES:]  # what is raised holds all that stands here
+    raise Problem(422, summary, mistakes=mistakes)
+
+
+def _has_much_structure(body: bytes) -> bool:
+    """Whether JSON has so many octets outside of its strings, with one for each string."""
+    octets = end = 0
+    for string in _STRING.finditer(body):
+        octets += string.start() - end + 1
+        if octets > MAX_STRUCTURE:
+            return True
+        end = string.end()
+    return octets + len(body) - end > MAX_STRUCTURE
+
+
+def _has_more_parts(raw: object, limit: int) -> bool:
+    unseen, count = [raw], 0
+    while unseen:
+        one = unseen.pop()
+        parts = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        count += len(parts)
+        if count > limit:
+            return True
+        unseen.extend(parts)
+    return False
 
 
 def _summary(mistakes: list[Mistake]) -> str:
