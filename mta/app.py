@@ -1,14 +1,12 @@
 """The wiring: builds every object of a running server; starts, reloads and stops it."""
 
 import asyncio
-import logging
 import random
 import secrets
 import time
 from types import MappingProxyType
 
 from mta.model.envelope import Destination, Envelope, MessageId
-from mta.model.trouble import LedgerError, SpoolError
 
 from mta.flow.collector import Collector
 from mta.flow.courier import Courier
@@ -25,25 +23,17 @@ from mta.flow.slots import Slots
 
 from mta.edge.history import History
 from mta.edge.idn import to_ascii
-from mta.edge.loginfile import read_homes, write_homes
 from mta.edge.maildrop.folder import MaildropFolder
 from mta.edge.passwords import Passwords
-from mta.edge.quotafile import read_accounts, write_accounts
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import Given, SubmissionServer
-from mta.edge.tls import CertificateError
 
-from mta.config import ConfigError, Settings
+from mta.config import Settings
 from mta.config.users import UsersFile
 from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
+from mta.upkeep import Upkeep
 
-log = logging.getLogger(__name__)
-
-TROUBLE_INTERVAL = 10.0  # seconds between complaints about the spool
-CERTIFICATE_INTERVAL = 5.0  # seconds between looks whether our certificate was replaced
-SWEEP_INTERVAL = 3600.0  # seconds between looks for kept copies that are too old
-COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ids = random.Random()  # noqa: S311 - an id is unique, and no secret
@@ -78,17 +68,15 @@ class Server:
         self._fittings = fittings = fittings_for(settings)
         self._own_slots = Slots(fittings.room)
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
-        self._users = UsersFile(settings.users)
+        users = UsersFile(settings.users)
         self._gatekeeper = Gatekeeper(
-            self._users.read(),
+            users.read(),
             verifier=Passwords(),
             events=events,
             clock=time.time,
             key=secrets.token_bytes(32),
         )
         self._spool = spool
-        self._counts_path = settings.spool / "quotas.json"
-        self._homes_path = settings.spool / "logins.json"
         self._history = history
         self._register = Register(ledger=history, spool=spool, events=events)
         self._intake = Intake(
@@ -146,6 +134,18 @@ class Server:
             if settings.admin is not None
             else None
         )
+        self._upkeep = Upkeep(
+            settings.spool,
+            spool=spool,
+            settlement=self._settlement,
+            register=self._register,
+            history=history,
+            quotas=self._quotas,
+            gatekeeper=self._gatekeeper,
+            users=users,
+            door=self._door,
+            certificate=fittings.certificate,
+        )
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen, and take up what is queued. Raises ListenError."""
-        self._restore_counts()
+        self._upkeep.restore_counts()
         await self._register.take_up()
         await self._door.start()
         envelopes = list(self._spool.envelopes())
@@ -170,16 +170,11 @@ class Server:
             tasks.create_task(self._dispatcher.run(), name="dispatcher")
             if self._collector is not None:
                 tasks.create_task(self._collector.run(stop), name="collector")
-            upkeep = tasks.create_task(self._keep_up(), name="upkeep")
-            counts = tasks.create_task(self._keep_counts(), name="counts")
-            certificate = tasks.create_task(self._keep_certificate(), name="certificate")
+            upkeep = tasks.create_task(self._upkeep.run(), name="upkeep")
             await stop.wait()
             await self._stop()
             upkeep.cancel()
-            counts.cancel()
-            certificate.cancel()
-        await self._write_counts()
-        await self._write_homes()
+        await self._upkeep.keep_counts()
         if self._history is not None:
             await asyncio.to_thread(self._history.shut)
 
@@ -188,12 +183,13 @@ class Server:
 
         Listeners and the spool stay where they are until a restart.
         """
-        fittings, users = fittings_for(settings), self._users
+        fittings, users = fittings_for(settings), self._upkeep.users
         if users.path != settings.users:
             users = UsersFile(settings.users)
         if users.has_changed or users.is_broken:
             users.read()
-        self._fittings, self._users = fittings, users
+        self._fittings = fittings
+        self._upkeep.users, self._upkeep.certificate = users, fittings.certificate
         self._gatekeeper.replace(users.accounts)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._quotas.replace_terms(fittings.quotas)
@@ -220,99 +216,6 @@ class Server:
             if self._http is not None:
                 tasks.create_task(self._http.drain(limit), name="drain HTTP")
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
-
-    async def _keep_up(self) -> None:
-        """What wants to be done now and then."""
-        swept_at = 0.0
-        while True:
-            await asyncio.sleep(1)
-            await self._renew_users()
-            try:
-                await self._register.take_up()
-                await self._settlement.report_overdue()
-                await self._spool.retire_due(time.time())
-                if time.time() - swept_at > SWEEP_INTERVAL:
-                    swept_at = time.time()
-                    await self._spool.sweep(swept_at)
-                    await self._sweep_history(swept_at)
-            except SpoolError as error:
-                log.error("the spool is in trouble, and is tried again: %s", error)
-                await asyncio.sleep(TROUBLE_INTERVAL)
-
-    async def _renew_users(self) -> None:
-        """Let those log in who stand in the users' file now, where it has changed."""
-        users = self._users
-        if not users.has_changed:
-            return
-        try:
-            await asyncio.to_thread(users.read)
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("the users stay as they were: %s", problem)
-            return
-        if users is self._users:  # no reload came between
-            self._gatekeeper.replace(users.accounts)
-            log.info("%s has changed: %d users may log in", users.path, len(users.accounts))
-
-    async def _sweep_history(self, now: float) -> None:
-        if self._history is not None:
-            try:
-                await self._history.sweep(now)
-            except LedgerError as error:
-                log.error("what is old stays in the history for now: %s", error)
-
-    def _restore_counts(self) -> None:
-        try:
-            self._quotas.restore(read_accounts(self._counts_path))
-        except (OSError, ValueError) as error:
-            log.warning("what was counted for quotas is lost: %s", error)
-        try:
-            self._gatekeeper.restore_homes(read_homes(self._homes_path))
-        except (OSError, ValueError) as error:
-            log.warning("users are strangers wherever they log in next: %s", error)
-
-    async def _keep_certificate(self) -> None:
-        while True:
-            await asyncio.sleep(CERTIFICATE_INTERVAL)
-            await self._renew_certificate()
-
-    async def _renew_certificate(self) -> None:
-        """Use the certificate that has taken the place of ours, if one has."""
-        certificate = self._fittings.certificate
-        if certificate is None:
-            return
-        try:
-            is_new = await asyncio.to_thread(certificate.renew)
-        except CertificateError as error:
-            log.error("the old certificate stays in use: %s", error)
-            return
-        if is_new and certificate is self._fittings.certificate:  # no reload came between
-            self._door.replace_tls(certificate.context)
-            log.info("the certificate has changed: using the new one")
-
-    async def _keep_counts(self) -> None:
-        while True:
-            await asyncio.sleep(COUNTS_INTERVAL)
-            await self._write_counts()
-            await self._write_homes()
-
-    async def _write_counts(self) -> None:
-        accounts = self._quotas.changed_accounts()
-        if accounts is None:
-            return
-        try:
-            await asyncio.to_thread(write_accounts, self._counts_path, accounts)
-        except OSError as error:
-            log.warning("what was counted for quotas is not kept: %s", error)
-
-    async def _write_homes(self) -> None:
-        homes = self._gatekeeper.new_homes()
-        if homes is None:
-            return
-        try:
-            await asyncio.to_thread(write_homes, self._homes_path, homes)
-        except OSError as error:
-            log.warning("where users have logged in is not kept: %s", error)
 
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(

@@ -1,0 +1,154 @@
+"""What wants to be done now and then while a server runs. Whatever fails here, the mail goes on."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from mta.model.trouble import LedgerError, SpoolError
+
+from mta.flow.logins import Gatekeeper
+from mta.flow.quotas import Quotas
+from mta.flow.register import Register
+from mta.flow.settlement import Settlement
+
+from mta.edge.history import History
+from mta.edge.loginfile import read_homes, write_homes
+from mta.edge.quotafile import read_accounts, write_accounts
+from mta.edge.spool.files import FileSpool
+from mta.edge.submission import SubmissionServer
+from mta.edge.tls import CertificateError, ServerCertificate
+
+from mta.config import ConfigError
+from mta.config.users import UsersFile
+
+log = logging.getLogger(__name__)
+
+MAIL_INTERVAL = 1.0  # seconds between looks for reports that are due and segments that are full
+TROUBLE_INTERVAL = 10.0  # seconds between complaints about the spool
+SWEEP_INTERVAL = 3600.0  # seconds between looks for what was kept long enough
+USERS_INTERVAL = 1.0  # seconds between looks whether the users' file was changed
+CERTIFICATE_INTERVAL = 5.0  # the same for the certificate's files
+COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
+
+
+class Upkeep:
+    """Looks after the parts of a server; `users` and `certificate` are those in force."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        spool: FileSpool,
+        settlement: Settlement,
+        register: Register,
+        history: History | None,
+        quotas: Quotas,
+        gatekeeper: Gatekeeper,
+        users: UsersFile,
+        door: SubmissionServer,
+        certificate: ServerCertificate | None,
+    ) -> None:
+        """`folder` is where counts and homes are kept."""
+        self.users = users
+        self.certificate = certificate
+        self._counts_path = folder / "quotas.json"
+        self._homes_path = folder / "logins.json"
+        self._spool = spool
+        self._settlement = settlement
+        self._register = register
+        self._history = history
+        self._quotas = quotas
+        self._gatekeeper = gatekeeper
+        self._door = door
+        self._swept_at = 0.0
+
+    async def run(self) -> None:
+        """Do all of it, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for seconds, step in (
+                (MAIL_INTERVAL, self._tidy_mail),
+                (USERS_INTERVAL, self._renew_users),
+                (CERTIFICATE_INTERVAL, self._renew_certificate),
+                (COUNTS_INTERVAL, self.keep_counts),
+            ):
+                tasks.create_task(_every(seconds, step), name=step.__name__)
+
+    def restore_counts(self) -> None:
+        """Go on with what an earlier life of ours counted."""
+        try:
+            self._quotas.restore(read_accounts(self._counts_path))
+        except (OSError, ValueError) as error:
+            log.warning("what was counted for quotas is lost: %s", error)
+        try:
+            self._gatekeeper.restore_homes(read_homes(self._homes_path))
+        except (OSError, ValueError) as error:
+            log.warning("users are strangers wherever they log in next: %s", error)
+
+    async def keep_counts(self) -> None:
+        """Write down what was counted, where anything was."""
+        accounts, homes = self._quotas.changed_accounts(), self._gatekeeper.new_homes()
+        try:
+            if accounts is not None:
+                await asyncio.to_thread(write_accounts, self._counts_path, accounts)
+            if homes is not None:
+                await asyncio.to_thread(write_homes, self._homes_path, homes)
+        except OSError as error:
+            log.warning("what was counted for quotas and logins is not kept: %s", error)
+
+    async def _tidy_mail(self) -> None:
+        try:
+            await self._register.take_up()
+            await self._settlement.report_overdue()
+            await self._spool.retire_due(time.time())
+            await self._sweep(time.time())
+        except SpoolError as error:
+            log.error("the spool is in trouble, and is tried again: %s", error)
+            await asyncio.sleep(TROUBLE_INTERVAL)
+
+    async def _sweep(self, now: float) -> None:
+        if now - self._swept_at <= SWEEP_INTERVAL:
+            return
+        self._swept_at = now
+        await self._spool.sweep(now)
+        try:
+            if self._history is not None:
+                await self._history.sweep(now)
+        except LedgerError as error:
+            log.error("what is old stays in the history for now: %s", error)
+
+    async def _renew_users(self) -> None:
+        """Let those log in who stand in the users' file now, where it has changed."""
+        users = self.users
+        if not users.has_changed:
+            return
+        try:
+            await asyncio.to_thread(users.read)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("the users stay as they were: %s", problem)
+            return
+        if users is self.users:  # no reload came between
+            self._gatekeeper.replace(users.accounts)
+            log.info("%s has changed: %d users may log in", users.path, len(users.accounts))
+
+    async def _renew_certificate(self) -> None:
+        """Use the certificate that has taken the place of ours, if one has."""
+        certificate = self.certificate
+        if certificate is None:
+            return
+        try:
+            is_new = await asyncio.to_thread(certificate.renew)
+        except CertificateError as error:
+            log.error("the old certificate stays in use: %s", error)
+            return
+        if is_new and certificate is self.certificate:  # no reload came between
+            self._door.replace_tls(certificate.context)
+            log.info("the certificate has changed: using the new one")
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await step()
