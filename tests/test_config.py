@@ -474,7 +474,7 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
     [
         ("hostname: localhost", "hostname: localhost has no dot"),
         (
-            "listen: [{auth: required, tls: starttls}]",
+            "maildrop: null\nlisten: [{auth: required, tls: starttls}]",
             "listen[0].auth: nobody can log in: there is no file of users",
         ),
         (
@@ -482,8 +482,12 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
             "listen[0].auth: nobody can log in here without",
         ),
         (
-            "users: u\nlisten: [{auth: required, plaintext_auth: true}]",
+            "maildrop: null\nusers: u\nlisten: [{auth: required, plaintext_auth: true}]",
             "listen[0].plaintext_auth: passwords may cross the network in clear",
+        ),
+        (
+            "users: u\nlisten: [{auth: required, tls: starttls}]",
+            "maildrop: every user of this host may send by it without logging in",
         ),
         (
             "listen: [{plaintext_auth: true}]",

@@ -19,7 +19,7 @@ from mta.model.outcome import Stage
 from mta.model.text import printable
 
 from mta.rules.admission import objection_to_sender
-from mta.rules.composition import completed_by_author, recipients_in, text_of
+from mta.rules.composition import completed_by_author, recipients_in, text_of, with_key
 from mta.rules.dropfile import Drop, DropError, drop_file, read_drop_file, submission_of
 from mta.rules.headers import read_header
 from mta.rules.mailboxes import MailboxError, mailboxes
@@ -163,12 +163,15 @@ def _drop(call: Call, brief: Brief) -> Drop:
         raise Unsendable(os.EX_DATAERR, str(error)) from error
     recipients = tuple(dict.fromkeys(found))
     _check_recipients(recipients, brief)
+    content = completed_by_author(
+        header, sender, full_name=_full_name(call), hostname=host, now=time.time()
+    )
+    if brief.honours_keys:
+        content = with_key(read_header(content), new_name()).content
     return Drop(
         sender,
         recipients,
-        completed_by_author(
-            header, sender, full_name=_full_name(call), hostname=host, now=time.time()
-        ),
+        content,
         is_smtputf8=not all(address.is_ascii for address in (sender, *recipients) if address),
         parameters=" ".join(call.parameters),
         recipient_parameters=" ".join(call.recipient_parameters),
@@ -247,6 +250,8 @@ def _send(drop: Drop, brief: Brief, voice: Voice) -> int:
         voice.say(f"{door}: {answer.text}")
         if answer.fate is Fate.TAKEN:
             return os.EX_OK
+        if answer.fate is Fate.UNKNOWN and brief.honours_keys:
+            break  # the drop has the same key, and is taken once: no other door knows it for sure
         if answer.fate is not Fate.NOT_TAKEN:
             raise _trouble(answer)
     _leave(drop, brief, voice)

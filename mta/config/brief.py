@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, Place, TlsStart, UnixSocket
 
 from mta.config.document import read_document
-from mta.config.quantities import read_domain, read_network, read_place, read_size
+from mta.config.quantities import read_domain, read_duration, read_network, read_place, read_size
 
 if TYPE_CHECKING:
     from mta.config.settings import Settings
@@ -30,7 +30,8 @@ class Brief:
     """Where to hand mail in, and what will be taken. Sizes are in octets.
 
     `hostname` is None where it is the machine's own. `doors` need neither TLS nor a login.
-    `senders` are domains, none for any. The defaults are those of `Settings`.
+    `senders` are domains, none for any. `honours_keys`: a message that comes again under the same
+    Idempotency-Key is taken once. The defaults are those of `Settings`.
     """
 
     hostname: str | None = None
@@ -40,6 +41,7 @@ class Brief:
     message_size: int = 25 * 1024 * 1024
     line_length: int = 64 * 1024
     recipients: int = 1000
+    honours_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def brief_of(settings: "Settings") -> Brief:
         message_size=limits.message_size,
         line_length=limits.line_length,
         recipients=limits.recipients,
+        honours_keys=settings.history.keep > 0,
     )
 
 
@@ -98,6 +101,7 @@ def _brief(document: Mapping[str, Any], folder: Path) -> Brief:
         message_size=_size(limits, "message_size", default.message_size),
         line_length=_size(limits, "line_length", default.line_length),
         recipients=_count(limits, "recipients", default.recipients),
+        honours_keys=read_duration(_value(_value(document, "history", {}), "keep", "1d")) > 0,
     )
 
 

@@ -165,6 +165,11 @@ def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
             "admin.plaintext_tokens",
             "whoever is on the way can read the tokens, and send with them",
         )
+    if settings.maildrop and all(listen.auth is Auth.REQUIRED for listen in settings.listen):
+        yield (
+            "maildrop",
+            "every user of this host may send by it without logging in; null takes it away",
+        )
     yield from _surprises_of_delivery(settings)
     yield from _surprises_of_files(settings)
 

@@ -10,7 +10,7 @@ from email.utils import formataddr, formatdate
 
 from mta.model.address import Address, refuse_unicode
 
-from mta.rules.headers import Header
+from mta.rules.headers import Header, read_header
 from mta.rules.mailboxes import MailboxError, mailboxes
 
 _FROM_LINES = re.compile(
@@ -83,6 +83,13 @@ def completed_by_author(
     # What begins with no field is a body: the blank line keeps it from being read as one of ours.
     fields, body = header.content[: header.end], header.content[header.end :]
     return added + fields + b"\r\n" + body
+
+
+def with_key(header: Header, key: str) -> Header:
+    """The message with this Idempotency-Key, unless it has one."""
+    if b"idempotency-key" in {field.name for field in header.fields}:
+        return header
+    return read_header(b"Idempotency-Key: " + key.encode("ascii") + b"\r\n" + header.content)
 
 
 def _author(sender: Address | None, full_name: str, hostname: Callable[[], str]) -> bytes:

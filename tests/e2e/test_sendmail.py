@@ -249,13 +249,14 @@ def test_without_server_and_folder_it_is_to_be_tried_again(
     assert b"there is no drop folder" in off.stderr
 
 
-def test_a_server_that_dies_after_the_dot_leaves_a_doubt_that_is_said(
+def test_a_doubt_after_the_dot_is_said_where_no_keys_are_known(
     own: ServerProcess, alone: Mapping[str, str], tmp_path: Path
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=die_after_the_dot, args=(listener,))
         thread.start()
-        near = environment_of(own.settings, tmp_path, listener.getsockname()[1])
+        settings = own.settings | {"history": {"keep": 0}}
+        near = environment_of(settings, tmp_path, listener.getsockname()[1])
         done = send(linked(tmp_path, "sendmail"), near, "bob@accept.test", given=MESSAGE)
         thread.join()
 
@@ -275,6 +276,49 @@ def die_after_the_dot(listener: socket.socket) -> None:
                 link.sendall(b"250 OK\r\n")
             elif line == b"DATA\r\n":
                 link.sendall(b"354 go on\r\n")
+
+
+def test_what_is_in_doubt_after_the_dot_is_dropped_too_and_taken_once(
+    own: ServerProcess, internet: Internet, sendmail: Path, tmp_path: Path
+) -> None:
+    own.start()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=cut_the_last_reply, args=(listener, own.port))
+        thread.start()
+        near = environment_of(own.settings, tmp_path, listener.getsockname()[1])
+        done = send(sendmail, near, "-v", "sm-doubt@accept.test", given=MESSAGE)
+        thread.join()
+    other = send(sendmail, near, "-v", "sm-no-doubt@accept.test", given=MESSAGE)
+
+    assert (done.returncode, other.returncode) == (0, 0)
+    assert b"left in the drop folder" in done.stderr
+    arrived = internet.mail_to("sm-doubt@accept.test")
+    internet.mail_to("sm-no-doubt@accept.test")  # dropped after it, so that one was looked at
+    wait_until(lambda: not dropped(own))
+    assert b"idempotency-key" not in arrived.content.lower()
+    assert len(internet.received_by("accept.test", "sm-doubt@accept.test")) == 1
+    assert len(own.events_with(1, event="accepted", client="127.0.0.1")) == 1
+
+
+def cut_the_last_reply(listener: socket.socket, port: int) -> None:
+    """Pass a conversation on to the server, but for what it says to the final dot."""
+    link, _ = listener.accept()
+    server = socket.create_connection(("127.0.0.1", port), 10)
+    with link, server, link.makefile("rb") as lines, server.makefile("rb") as replies:
+        link.sendall(replies.readline())
+        for line in lines:
+            server.sendall(line)
+            reply = replies.readline()
+            while reply[3:4] == b"-":
+                link.sendall(reply)
+                reply = replies.readline()
+            link.sendall(reply)
+            if reply.startswith(b"354"):
+                break
+        while (line := lines.readline()) != b".\r\n":
+            server.sendall(line)
+        server.sendall(b".\r\n")
+        assert replies.readline().startswith(b"250")
 
 
 def test_smtp_is_spoken_on_standard_input(

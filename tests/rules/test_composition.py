@@ -4,7 +4,7 @@ import pytest
 
 from mta.model.address import Address
 
-from mta.rules.composition import completed_by_author, recipients_in, text_of
+from mta.rules.composition import completed_by_author, recipients_in, text_of, with_key
 from mta.rules.headers import read_header
 from mta.rules.mailboxes import MailboxError
 
@@ -106,3 +106,11 @@ def test_what_has_no_header_is_a_body(body: bytes) -> None:
     assert content.startswith(b"Date: ")
     assert {b"date", b"from"} <= {field.name for field in header.fields}
     assert content[header.end :].startswith(b"\r\n")
+
+
+def test_a_key_is_added_where_there_is_none() -> None:
+    assert with_key(read_header(b"To: a\r\n\r\n"), "k").content == (
+        b"Idempotency-Key: k\r\nTo: a\r\n\r\n"
+    )
+    own = read_header(b"To: a\r\nIDEMPOTENCY-KEY: mine\r\n\r\n")
+    assert with_key(own, "k") == own
