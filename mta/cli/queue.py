@@ -85,7 +85,7 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     for recipient in envelope.recipients:
         print(f"    {_state(recipient, now)}")
     print()
-    for line in header.decode("utf-8", "backslashreplace").splitlines():
+    for line in header.decode("utf-8", "backslashreplace").split("\r\n"):
         print(printable(line))
     return 0
 
@@ -117,7 +117,8 @@ def _trouble(error: Exception) -> int:
 
 def _headline(envelope: Envelope, now: float) -> str:
     age = _span(now - envelope.accepted_at)
-    return f"{envelope.id}  {age}  {envelope.size} bytes  from <{envelope.sender or ''}>"
+    sender = printable(str(envelope.sender or ""))
+    return f"{envelope.id}  {age}  {envelope.size} bytes  from <{sender}>"
 
 
 def _state(recipient: Recipient, now: float) -> str:

@@ -27,6 +27,7 @@ from mta.cli.options import (
     print_problems,
     with_settings,
 )
+from mta.cli.prose import start_log
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.settings import EventStyle
 from mta.fittings import (
@@ -93,10 +94,7 @@ def add_to(commands: Commands) -> None:
 def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve until told to stop; 1 if that could not begin."""
     share: Share | None = arguments.share
-    name = f"[{share.number + 1}] " if share else ""
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(levelname)s {name}%(message)s", stream=sys.stderr, force=True
-    )
+    start_log(f"[{share.number + 1}] " if share else "")
     os.umask(0o077)  # what we write is nobody else's; the spool can be entered, for the drop folder
     if sys.stdout is None:  # or the next file opened would take its place
         log.error("mta cannot start: standard output is closed; give it a file or /dev/null")

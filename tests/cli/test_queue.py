@@ -17,7 +17,11 @@ from mta.edge.spool.files import FileSpool
 
 from mta.cli import main
 
-CONTENT = b"Subject: caf\xc3\xa9\r\nX-Odd: \x1b[31m\r\n\r\nBody\r\n"
+CONTENT = (
+    b"Subject: caf\xc3\xa9\r\nX-Odd: \x1b[31m\r\nX-Line: a\xe2\x80\xa8    b@c.test: delivered\r\n"
+    b"\r\nBody\r\n"
+)
+MIRRORED = parse_address("\u202enna@here.test")  # a terminal shows it as ann
 HOST = Host("mx.there.test", "192.0.2.1", 25)
 FULL = judge(Reply(452, "mailbox \x1b full", 2, 2), Stage.RECIPIENT, HOST)
 
@@ -34,6 +38,8 @@ async def fill(folder: Path) -> None:
     await spool.add(envelope, CONTENT)
     report = replace(envelope, id=MessageId("m2"), sender=None, accepted_at=2e9)
     await spool.add(report, CONTENT)
+    mirrored = replace(envelope, id=MessageId("m3"), sender=MIRRORED, accepted_at=3e9)
+    await spool.add(mirrored, CONTENT)
     await spool.close()
 
 
@@ -57,14 +63,15 @@ def test_what_waits_is_listed_oldest_first_with_the_last_answer(
     status, out, err = queue("list")
 
     assert (status, err) == (0, "")
-    first, recipient, second, *_, count = out.splitlines()
+    first, recipient, second, _, third, _, count = out.splitlines()
     assert first.startswith("m1  ")
     assert first.endswith(f"{len(CONTENT)} bytes  from <ann@here.test>")
     assert recipient.startswith("    bob@there.test: waiting, tried 3: again in ")
     assert recipient.endswith(r"452 4.2.2 mailbox \x1b full at mx.there.test[192.0.2.1]:25")
     assert second.startswith("m2  ")
     assert second.endswith("from <>")
-    assert count == "2 messages, 2 recipients waiting"
+    assert third.endswith(r"from <\u202enna@here.test>")
+    assert count == "3 messages, 3 recipients waiting"
     assert "carol" not in out
 
 
@@ -73,7 +80,7 @@ def test_the_list_is_there_for_programs_too(queue: Callable[..., Output]) -> Non
 
     listed = json.loads(out)
     assert status == 0
-    assert [message["id"] for message in listed] == ["m1", "m2"]
+    assert [message["id"] for message in listed] == ["m1", "m2", "m3"]
     assert [one["state"] for one in listed[0]["recipients"]] == ["waiting", "delivered"]
     assert listed[0]["recipients"][0]["reply"] == "452 4.2.2 mailbox \x1b full"
 
@@ -86,6 +93,7 @@ def test_one_message_is_shown_with_its_header_and_nothing_that_moves_a_terminal(
     assert status == 0
     assert "Subject: café" in out
     assert r"X-Odd: \x1b[31m" in out
+    assert r"X-Line: a\u2028    b@c.test: delivered" in out.splitlines()
     assert "carol@there.test: delivered" in out
     assert "Body" not in out
     assert "\x1b" not in out
@@ -113,7 +121,7 @@ def test_a_spool_that_is_served_can_be_looked_into(
     status, out, _ = asyncio.run(serve_and_look())
 
     assert status == 0
-    assert "2 messages" in out
+    assert "3 messages" in out
 
 
 def test_a_spool_that_is_not_there_is_more_likely_a_wrong_configuration(
