@@ -124,8 +124,10 @@ def _drop(meta: Mapping[str, object], content: bytes) -> Drop:
 
 
 def _address(text: object) -> Address:
+    if not isinstance(text, str):
+        raise DropError("expected addresses that are texts")
     try:
-        return parse_address(str(text))
+        return parse_address(text)
     except AddressError as error:
         raise DropError(str(error)) from error
 

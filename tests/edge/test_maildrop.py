@@ -18,7 +18,7 @@ from mta.model.trouble import MaildropError
 
 from mta.rules.dropfile import Drop, drop_file, drop_id
 
-from mta.edge.maildrop.folder import QUARANTINE, DropLimits, MaildropFolder
+from mta.edge.maildrop.folder import AT_ONCE, QUARANTINE, DropLimits, MaildropFolder
 from mta.edge.maildrop.leaving import leave, new_name
 
 T = TypeVar("T")
@@ -274,6 +274,51 @@ def test_a_folder_that_is_gone_is_trouble_and_can_be_made_again(
     leave(folder, NAME, drop_file(DROP))
 
     assert len(dropped(maildrop)) == 1
+
+
+@pytest.mark.parametrize("plant", [Path.mkdir, lambda path: path.symlink_to("/")])
+@as_root
+def test_a_quarantine_of_somebody_else_is_not_used(
+    maildrop: MaildropFolder, folder: Path, tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    (folder / QUARANTINE).rmdir()
+    assert as_user(NOBODY, lambda: plant(folder / QUARANTINE)) == 0
+    (folder / "junk").write_bytes(b"")
+
+    with pytest.raises(MaildropError):
+        dropped(maildrop)
+    with pytest.raises(MaildropError):
+        run(MaildropFolder(folder, DropLimits(1000, 1000)).make())
+
+    assert (folder / "junk").exists()
+    assert stat.S_IMODE(Path("/").stat().st_mode) == 0o755
+
+
+def test_a_quarantine_that_was_removed_is_made_again(
+    maildrop: MaildropFolder, folder: Path
+) -> None:
+    (folder / QUARANTINE).rmdir()
+    (folder / "junk").write_bytes(b"")
+
+    assert dropped(maildrop) == {}
+
+    assert "junk" in reasons(folder)
+
+
+def test_a_thousand_strange_files_hold_up_no_message(
+    maildrop: MaildropFolder, folder: Path
+) -> None:
+    for number in range(1000):
+        (folder / f"junk{number}").write_bytes(b"")
+    leave(folder, NAME, drop_file(DROP))
+
+    assert len(dropped(maildrop)) == 1
+    assert len(list((folder / QUARANTINE).glob("*.txt"))) == AT_ONCE
+    for _ in range(9):
+        dropped(maildrop)
+    assert len(list((folder / QUARANTINE).glob("*.txt"))) == 1000
 
 
 def test_a_link_in_place_of_the_folder_is_trouble(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_it_mostly_asks_for_nothing() -> None:
         (changed(sender="ann@x.test> RET=FULL"), "expected a domain"),
         (changed(recipients=[]), "recipients"),
         (changed(recipients="bob@x.test"), "recipients"),
-        (changed(recipients=[1]), "local-part@domain"),
+        (changed(recipients=[1]), "addresses that are texts"),
         (changed(recipients=["bob@x.test\r\nDATA"]), "expected a domain"),
         (changed(parameters=1), "a text"),
         (changed(parameters="HOLDFOR=10"), "not recognised"),

@@ -8,8 +8,8 @@ import pwd
 import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +57,7 @@ class MaildropFolder:
         self.limits = limits
         self._folder = folder
         self._seen_at = -1  # the folder's time when all in it had been looked at
+        self._cleared = 0  # what was put aside since this look began
         self._hopeless: set[str] = set()  # names that can be neither read nor moved
 
     async def make(self) -> None:
@@ -98,13 +99,14 @@ class MaildropFolder:
             draft = self._folder.with_name(f"{self._folder.name}{TEMPORARY}")
             with suppress(FileExistsError):
                 draft.mkdir(mode=0o700)
+            with suppress(FileExistsError):  # before anybody else can make one
+                (draft / QUARANTINE).mkdir(mode=0o700)
             draft.chmod(MODE)
             draft.rename(self._folder)
             sync_folder(self._folder.parent)
         self._refuse_foreign()
-        with suppress(FileExistsError):
-            (self._folder / QUARANTINE).mkdir(mode=0o700)
-        (self._folder / QUARANTINE).chmod(0o700)  # without the bit that it has from the folder
+        with self._quarantine() as place:
+            os.fchmod(place, 0o700)  # without the bit that it has from the folder
 
     def _refuse_foreign(self) -> None:
         """Who owns the folder may exchange what is in it."""
@@ -112,8 +114,26 @@ class MaildropFolder:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise OSError(errno.EPERM, "expected a folder that is ours")
 
+    @contextmanager
+    def _quarantine(self) -> Iterator[int]:
+        """A descriptor of the quarantine, which is made where it is missing.
+
+        Once it has been removed, any user may put a folder of his in its place, or a link to one.
+        """
+        path = self._folder / QUARANTINE
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(place).st_uid != os.geteuid():
+                raise OSError(errno.EPERM, "expected a quarantine that is ours")
+            yield place
+        finally:
+            os.close(place)
+
     def _ids(self) -> set[MessageId]:
-        return {id for name in os.listdir(self._folder) if (id := drop_id(name))}
+        with os.scandir(self._folder) as entries:  # and no list: strangers make it long
+            return {id for entry in entries if (id := drop_id(entry.name))}
 
     def _dropped(self, known: Collection[MessageId]) -> dict[MessageId, Submission]:
         """What is new, as much as is taken at once; nothing where the folder has not changed."""
@@ -124,6 +144,7 @@ class MaildropFolder:
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # nothing could be taken away
         found: dict[MessageId, Submission] = {}
         octets = 0
+        self._cleared = 0
         for name, id in self._names():
             if id in known:
                 continue
@@ -131,7 +152,7 @@ class MaildropFolder:
             if submission is not None:
                 found[id] = submission
                 octets += len(submission.content)
-            if len(found) >= AT_ONCE or octets >= AT_ONCE_OCTETS:
+            if max(len(found), self._cleared) >= AT_ONCE or octets >= AT_ONCE_OCTETS:
                 return found  # and the next look goes on
         if time.time() - changed_at / 1e9 > SETTLED:
             self._seen_at = changed_at
@@ -139,16 +160,20 @@ class MaildropFolder:
 
     def _names(self) -> Iterator[tuple[str, MessageId]]:
         """The files that should be messages. All else is cleared away."""
-        for name in os.listdir(self._folder):
+        with os.scandir(self._folder) as entries:
+            yield from self._sorted_out(entry.name for entry in entries)
+
+    def _sorted_out(self, names: Iterable[str]) -> Iterator[tuple[str, MessageId]]:
+        for name in names:
             if name == QUARANTINE or name in self._hopeless:
                 continue
             id = drop_id(name)
             if id is not None:
                 yield name, id
             elif not _TEMPORARY_NAME.fullmatch(name):
-                self._put_aside(name, "expected a file of mta sendmail, found another name")
+                self._clear_away(name, "expected a file of mta sendmail, found another name")
             elif self._is_abandoned(name):
-                self._put_aside(name, "its writer ended before it was whole")
+                self._clear_away(name, "its writer ended before it was whole")
 
     def _is_abandoned(self, name: str) -> bool:
         try:
@@ -166,7 +191,7 @@ class MaildropFolder:
         except FileNotFoundError:
             return None
         except (OSError, DropError) as error:
-            self._put_aside(name, str(error))
+            self._clear_away(name, str(error))
             return None
 
     def _octets(self, name: str) -> tuple[int, bytes]:
@@ -193,21 +218,42 @@ class MaildropFolder:
             (self._folder / drop_name(id)).unlink(missing_ok=True)
         sync_folder(self._folder)
 
+    def _clear_away(self, name: str, reason: str) -> None:
+        """Put a file aside, but no more of them at a look than messages are taken.
+
+        A user may leave a million, and others wait.
+        """
+        if self._cleared < AT_ONCE:
+            self._cleared += 1
+            self._put_aside(name, reason)
+
     def _put_aside(self, name: str, reason: str) -> None:
         """Move a file to where its owner cannot touch it, with the reason beside it."""
         shown = name.encode("ascii", "backslashreplace").decode()[:200]
         log.error("%s: put into quarantine: %s: %s", self._folder, ascii(shown), reason)
-        aside = self._folder / QUARANTINE / f"{time.time_ns()}-{os.urandom(4).hex()}"
-        try:
-            (self._folder / name).rename(aside)
-        except FileNotFoundError:
-            return
-        except OSError as error:  # somebody's folder
-            self._hopeless.add(name)
-            log.error("%s: %s cannot be moved: %s", self._folder, ascii(shown), error.strerror)
-            return
-        text = f"{shown!a}: {reason}\n".encode("ascii", "backslashreplace")
-        aside.with_suffix(".txt").write_bytes(text)
+        aside = f"{time.time_ns()}-{os.urandom(4).hex()}"
+        with self._quarantine() as place:
+            try:
+                os.rename(self._folder / name, aside, dst_dir_fd=place)
+            except FileNotFoundError:
+                return
+            except OSError as error:  # somebody's folder
+                self._give_up(name, error)
+                return
+            _write(f"{aside}.txt", f"{shown!a}: {reason}\n", place)
+
+    def _give_up(self, name: str, error: OSError) -> None:
+        """Leave alone what can be neither read nor moved."""
+        if len(self._hopeless) >= AT_ONCE:  # they may all be gone, and others be there
+            self._hopeless.clear()
+        self._hopeless.add(name)
+        log.error("%s: %s cannot be moved: %s", self._folder, ascii(name[:200]), error.strerror)
+
+
+def _write(name: str, text: str, folder: int) -> None:
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    with open(file, "wb") as stream:
+        stream.write(text.encode("ascii", "backslashreplace"))
 
 
 def _login(owner: int) -> str:
