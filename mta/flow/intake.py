@@ -184,7 +184,7 @@ class Intake:
         due_at = max(now, submission.request.hold_until)
         entry = Entry(
             id=id,
-            user=submission.client.user,
+            user=submission.client.owner,
             at=now,
             message_id=message_id(arrival.header) or message_id_of(id, self.house.hostname),
             warnings=arrival.caveats,

@@ -29,6 +29,15 @@ class Client:
     protocol: str
     user: str = ""
 
+    @property
+    def owner(self) -> str:
+        """Whose its messages are: a user's, or as " unix:1000" one's of this machine; "" nobody's.
+
+        A user of ours has no blank in his name.
+        """
+        is_of_this_machine = self.address.startswith("unix:")
+        return self.user or (f" {self.address}" if is_of_this_machine else "")
+
 
 @value
 class Submission:

@@ -116,6 +116,18 @@ async def test_keys_are_each_user_s_own() -> None:
 
 
 @story
+async def test_users_of_this_machine_cannot_use_up_each_other_s_keys() -> None:
+    house = await opened(MemoryLedger())
+    theirs, ours = (Client(f"unix:{uid}", "app", "local") for uid in (1001, 1000))
+
+    await house.desk.submit(order(house, key="report-1", user=theirs))
+    first = await house.desk.submit(order(house, key="report-1", digest=b"2", user=ours))
+    again = await house.desk.submit(order(house, key="report-1", digest=b"2", user=ours))
+
+    assert [first.taking, again.taking] == [Taking.TAKEN, Taking.REPEATED]
+
+
+@story
 async def test_requests_at_once_with_one_key_store_one_message() -> None:
     house = await opened(MemoryLedger())
 
