@@ -284,6 +284,7 @@ def _api_limits(given: Limits) -> ApiLimits:
         message_size=given.message_size,
         recipients=given.recipients,
         line_length=given.line_length,
+        hold_seconds=given.hold,
         buffer_bytes=given.buffer,
     )
 

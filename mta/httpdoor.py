@@ -1,5 +1,6 @@
 """The HTTP door, wired: loaded when its first client comes."""
 
+import time
 from collections.abc import Callable
 
 from mta.model.listener import TlsStart
@@ -33,6 +34,7 @@ def http_door(
             hostname=settings.hostname,
             to_ascii=to_ascii,
             limits=lambda: fittings().api_limits,
+            clock=time.time,
             allows_plain=admin.plaintext_tokens,
         ).respond
 

@@ -84,6 +84,13 @@ def test_an_edge_imports_one_third_party_library(path: Path) -> None:
     assert len(outside) <= 1
 
 
+@pytest.mark.parametrize("path", modules("client"), ids=str)
+def test_the_client_imports_nothing_of_the_server(path: Path) -> None:
+    house = [name for name in imports(path) if name.partition(".")[0] == "mta"]
+
+    assert [name for name in house if not is_in(name, ("mta.client",))] == []
+
+
 def test_third_party_libraries_enter_by_edge_config_cli_app_and_sandbox_alone() -> None:
     inner = [path for room in ("model", "rules", "flow") for path in modules(room)]
 

@@ -74,7 +74,8 @@ def composed(draft: Draft) -> bytes:
         fields.append(_mailboxes("Cc", draft.cc))
     if draft.reply_to:
         fields.append(_mailboxes("Reply-To", draft.reply_to))
-    fields.append(field("Subject", draft.subject))
+    if draft.subject:
+        fields.append(field("Subject", draft.subject))
     fields += [field(name, text) for name, text in draft.headers]
     fields.append("MIME-Version: 1.0")
     content_fields, body = _content(draft)

@@ -21,6 +21,7 @@ from mta.edge.idn import to_ascii
 
 PATIENCE = 10.0  # seconds for one wait
 TOKEN = "t0ken"
+NOW = 1_893_450_000.0  # shortly before 2030
 MESSAGE = {"from": "ann@here.test", "to": ["bob@there.test"], "subject": "Hello", "text": "Hi"}
 
 
@@ -144,7 +145,12 @@ async def answering(
 
     def load() -> Any:
         return Api(
-            desk=desk, gate=gate, hostname="mail.test", to_ascii=to_ascii, limits=lambda: chosen
+            desk=desk,
+            gate=gate,
+            hostname="mail.test",
+            to_ascii=to_ascii,
+            limits=lambda: chosen,
+            clock=lambda: NOW,
         ).respond
 
     server = ApiServer("127.0.0.1", 0, load=load, limits=lambda: chosen)

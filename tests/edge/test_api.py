@@ -195,6 +195,13 @@ def test_a_wrong_envelope_in_the_query_is_named(query: str, field: str) -> None:
         (wrong(send_at="soon"), "send_at", "expected a date and time such as"),
         (wrong(send_at="2030-01-01T00:00:00"), "send_at", "expected a time with its zone"),
         (wrong(deadline=1), "deadline", "expected a date and time such as"),
+        (wrong(send_at="2031-01-01T00:00:00Z"), "send_at", "expected a time within 720 hours"),
+        (wrong(deadline="2029-01-01T00:00:00Z"), "deadline", "expected a time that is to come"),
+        (
+            wrong(send_at="2030-01-02T00:00:00Z", deadline="2030-01-01T00:00:00Z"),
+            "deadline",
+            "expected a time that is to come",
+        ),
         (wrong(tags=["a"] * 21), "tags", "expected at most 20"),
         (wrong(metadata={"a": 1}), "metadata.a", "expected a text, got 1"),
         (wrong(strict="yes"), "strict", "expected true or false, got 'yes'"),

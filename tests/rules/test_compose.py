@@ -132,8 +132,9 @@ def test_no_text_adds_a_field_or_a_long_line(
 
     content = composed(draft)
 
+    about = [b"subject"] if subject else []
     assert names(content) == [
-        *(b"from", b"to", b"subject", b"x-a", b"mime-version", b"content-type"),
+        *(b"from", b"to", *about, b"x-a", b"mime-version", b"content-type"),
     ]
     assert content.isascii()
     assert b"\r" not in content.replace(b"\r\n", b"")

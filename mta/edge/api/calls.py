@@ -13,6 +13,7 @@ class ApiLimits:
     message_size: int = 25 * 1024 * 1024  # one message, as it is stored
     recipients: int = 1_000  # of one message
     line_length: int = 64 * 1024  # of a message that comes whole
+    hold_seconds: float = 30 * 86_400.0  # how far away `send_at` may be
     batch: int = 100  # messages in one request
     connections: int = 200  # at a time
     buffer_bytes: int = 256 * 1024 * 1024  # of bodies that all requests hold together

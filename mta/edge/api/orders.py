@@ -35,8 +35,14 @@ T = TypeVar("T")
 class Reader:
     """Reads what is to be sent. Large bodies are read one after the other: they take memory."""
 
-    def __init__(self, to_ascii: Callable[[str], str], limits: Callable[[], ApiLimits]) -> None:
+    def __init__(
+        self,
+        to_ascii: Callable[[str], str],
+        limits: Callable[[], ApiLimits],
+        clock: Callable[[], float],
+    ) -> None:
         self._to_ascii = to_ascii
+        self._clock = clock
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, "HTTP bodies")
 
@@ -91,6 +97,8 @@ class Reader:
     def _composed(self, form: MessageForm, client: Client, key: str, raw: object) -> Order:
         recipients = form.recipients
         self._check_count(len(recipients))
+        request = _asked(form)
+        self._check_times(request)
         content = composed(form.draft)
         self._check_size(len(content))
         submission = Submission(
@@ -99,7 +107,7 @@ class Reader:
             content=content,
             client=client,
             is_smtputf8=True,
-            request=_asked(form),
+            request=request,
         )
         digest = hashlib.sha256(canonical(raw)).digest() if key else b""
         return Order(submission, key, digest, form.strict)
@@ -147,6 +155,20 @@ class Reader:
         if recipients > limit:
             text = f"expected at most {limit} recipients, got {recipients}"
             raise Problem(422, text, mistakes=[Mistake("to", text)])
+
+    def _check_times(self, request: MessageRequest) -> None:
+        """Refuse a wait that is too long, and a deadline that cannot be kept."""
+        now, limit = self._clock(), self._limits().hold_seconds
+        mistakes = []
+        if request.hold_until > now + limit:
+            text = f"expected a time within {limit / 3600:g} hours from now"
+            mistakes.append(Mistake("send_at", text))
+        if request.deadline is not None and request.deadline.at <= max(now, request.hold_until):
+            text = "expected a time that is to come, after send_at"
+            mistakes.append(Mistake("deadline", text))
+        if mistakes:
+            detail = f"{mistakes[0].field}: {mistakes[0].text}"
+            raise Problem(422, detail, mistakes=mistakes)
 
     def _check_size(self, size: int) -> None:
         limit = self._limits().message_size

@@ -40,9 +40,9 @@ def as_problem(receipt: Receipt) -> Problem | None:
         case Taking.CONFLICT:
             return Problem(409, reply.text)
     if 400 <= reply.code < 500:
-        is_about_client = reply.subject == 7
+        status = 429 if reply.subject == 7 else 503  # the client's doing, or ours
         wait = receipt.retry_after or _RETRY_SECONDS
-        return Problem(429 if is_about_client else 503, reply.text, retry_after=wait)
+        return Problem(status, reply.text, retry_after=wait)
     status = _STATUS.get((reply.subject, reply.detail), 422)
     return Problem(
         status, reply.text, mistakes=[Mistake(one.code, one.text) for one in receipt.warnings]

@@ -63,6 +63,7 @@ class Api:
         hostname: str,
         to_ascii: Callable[[str], str],
         limits: Callable[[], ApiLimits],
+        clock: Callable[[], float],
         allows_plain: bool = False,
     ) -> None:
         """`gate` gives the one in force, or None where there are no users.
@@ -73,7 +74,7 @@ class Api:
         self._gate = gate
         self._hostname = hostname
         self._allows_plain = allows_plain
-        self._reader = Reader(to_ascii, limits)
+        self._reader = Reader(to_ascii, limits, clock)
         self._document = as_json(document())
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/healthz": {"GET": self._health},

@@ -1,0 +1,1 @@
+"""What other frameworks need to send by this server."""
