@@ -70,15 +70,23 @@ class Courier:
         if self._session is not None and is_fit(self._session.tls, letter.request):
             # A kept connection that broke says little about the host: go there afresh.
             await self._carry(letter, self._session, outcomes)
-        if not all(outcomes):
-            async for reached in self._sessions(letter.request):
-                if isinstance(reached, Outcome):
-                    troubles.append(reached)
-                    continue
-                troubles += await self._carry(letter, reached, outcomes)
-                if all(outcomes):
-                    break
+        while not all(outcomes) and await self._go(letter, outcomes, troubles):
+            pass  # as often as a peer wants another connection for the rest
         return _complete(outcomes, troubles)
+
+    async def _go(
+        self, letter: Letter, outcomes: list[Outcome | None], troubles: list[Outcome]
+    ) -> bool:
+        """Go to one host after the other; whether one took as much as it takes in a session."""
+        async for reached in self._sessions(letter.request):
+            if isinstance(reached, Outcome):
+                troubles.append(reached)
+                continue
+            met = await self._carry(letter, reached, outcomes)
+            troubles += met
+            if not met:
+                return True
+        return False
 
     @property
     def is_connected(self) -> bool:
@@ -97,6 +105,10 @@ class Courier:
         """Send to all that have no outcome yet; gives the troubles to take to another host."""
         troubles: list[Outcome] = []
         while not troubles and (places := _without_outcome(outcomes)):
+            if session.has_limits:
+                places = session.within_limits(places, letter.recipients)
+                if not places:
+                    break
             got = await session.send(letter.part(places))
             troubles = _enter(outcomes, places, got)
         self._session = session if session.is_usable else None

@@ -11,7 +11,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -20,11 +20,12 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
-from mta.rules.breaker import WHOLE, Breaker, after_outcomes
+from mta.rules.breaker import after_outcomes
 from mta.rules.deadline import is_over
 from mta.rules.progress import consignments
 
 from mta.flow.courier import Courier
+from mta.flow.lane import Lane, Waiter
 from mta.flow.ports import Clock, SlotKeeper, Spool
 from mta.flow.settlement import Settlement
 from mta.flow.slots import Room
@@ -34,27 +35,6 @@ log = logging.getLogger(__name__)
 MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
 NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
-
-
-Waiter = asyncio.Future[Consignment | None]  # a trip without mail: it gets some, or None
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """One destination's mail that is due, and what is known of its reach."""
-
-    destination: Destination
-    ready: deque[Consignment] = field(default_factory=deque)
-    trips: int = 0
-    lingering: "list[Waiter]" = field(default_factory=list)
-    owed: int = 0  # trips that are to end although there is mail: their slots are wanted back
-    is_in_line: bool = False  # for a slot
-    breaker: Breaker = WHOLE
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is due or under way here."""
-        return not (self.ready or self.trips or self.is_in_line)
 
 
 class Dispatcher:
@@ -99,10 +79,8 @@ class Dispatcher:
     def reroute(self) -> None:
         """Split anew what waits, after a change of the settlement's terms: roads may be gone."""
         waiting = [consignment for _, _, consignment in self._later]
-        waiting += [consignment for lane in self._lanes.values() for consignment in lane.ready]
+        waiting += [one for lane in self._lanes.values() for one in lane.take_all()]
         self._later.clear()
-        for lane in self._lanes.values():
-            lane.ready.clear()
         for old in waiting:
             self._schedule(consignments(old.envelope, self._settlement.terms.mode, old.places))
 
@@ -201,7 +179,7 @@ class Dispatcher:
             # To the connection used last, so that those beyond the need come to their end.
             self._end_lingering(lane.lingering[-1], consignment)
             return
-        lane.ready.append(consignment)
+        lane.put(consignment, next(self._order))
         self._give_turn(lane)
 
     def _lane_to(self, destination: Destination) -> Lane:
@@ -220,13 +198,13 @@ class Dispatcher:
             self._something_changed.set()
 
     def _may_travel(self, lane: Lane) -> bool:
-        return bool(lane.ready) and not (lane.breaker.is_probing and lane.trips)
+        return lane.has_mail and not (lane.breaker.is_probing and lane.trips)
 
     def _start_trip(self, lane: Lane) -> None:
         lane.trips += 1
         courier = self._courier_to(lane.destination)
         trip = asyncio.create_task(
-            self._trip(lane, courier, lane.ready.popleft()), name=f"trip to {lane.destination}"
+            self._trip(lane, courier, lane.take()), name=f"trip to {lane.destination}"
         )
         self._trips.add(trip)
         trip.add_done_callback(self._trips.discard)
@@ -260,8 +238,8 @@ class Dispatcher:
         is_full = carried >= self.room.messages_per_connection
         if is_full or self._shortage or self._is_stopping or not self._spool.is_writable:
             return None
-        if lane.ready:
-            return lane.ready.popleft()
+        if lane.has_mail:
+            return lane.take()
         return await self._linger(lane) if courier.is_connected else None
 
     async def _linger(self, lane: Lane) -> Consignment | None:

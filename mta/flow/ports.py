@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
+from mta.model.address import Address
 from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
@@ -136,6 +137,16 @@ class Session(Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether another letter may be sent over it."""
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the peer says how much it takes (RFC 9422)."""
+
+    def within_limits(self, places: Sequence[int], recipients: Sequence[Address]) -> list[int]:
+        """Those of the recipients at these places that the next letter may be for.
+
+        At least one in a new session; none where the session has had as many as it may have.
+        """
 
     async def send(self, letter: Letter) -> tuple[Outcome, ...]:
         """One transaction: an outcome for each recipient, in their order.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from itertools import count
 
-from mta.model.address import parse_address
+from mta.model.address import Address, parse_address
 from mta.model.domain import Answer, Finding, Host, Mx, TlsDemand, TlsFacts, TlsLevel
 from mta.model.envelope import (
     Client,
@@ -23,6 +23,7 @@ from mta.model.request import NOTHING, MessageRequest, Notice, RecipientRequest,
 from mta.model.trouble import SigningError
 from mta.model.user import User
 
+from mta.rules.limits import NO_LIMITS, Limits, within
 from mta.rules.preflight import Preflight
 from mta.rules.progress import Mode
 from mta.rules.retry import RetryPlan
@@ -69,6 +70,7 @@ class Peer:
     recipients_at_once: int = 1000
     offers_dsn: bool = False
     keeps_deadlines: bool = True
+    limits: Limits = NO_LIMITS
     gate: asyncio.Event | None = None  # deliveries wait for it
     letters: list[Letter] = field(default_factory=list)
     opened: list[TlsDemand] = field(default_factory=list)
@@ -91,10 +93,20 @@ class FakeSession:
         self.is_usable = True
         self.closed = asyncio.Event()
         self.breaks_at_next = False  # the peer has closed the connection
+        self.has_limits = peer.limits is not NO_LIMITS
+        self._mails = 0
+        self._domains: set[str] = set()
         self._peer = peer
         peer.sessions.append(self)
 
+    def within_limits(self, places: Sequence[int], recipients: Sequence[Address]) -> list[int]:
+        return within(
+            self._peer.limits, places, recipients, mails=self._mails, domains=self._domains
+        )
+
     async def send(self, letter: Letter) -> tuple[Outcome, ...]:
+        self._mails += 1
+        self._domains.update(recipient.domain for recipient in letter.recipients)
         if self.breaks_at_next:
             self.is_usable = False
             return (broken(Stage.SENDER, self.host, "gone"),) * len(letter.recipients)

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
 
+from mta.rules.limits import NO_LIMITS, Limits, limits_in
+
 from mta.edge.smtpclient.replies import RawReply
 
 _DIGITS = 20  # RFC 1870 §4
@@ -22,6 +24,8 @@ class Offers:
     has_dsn: bool = False
     has_deliverby: bool = False
     least_by: int = 0  # seconds that a message with a deadline must have left, RFC 2852 §3
+    has_priority: bool = False
+    limits: Limits = NO_LIMITS
     has_size: bool = False
     size_limit: int = 0
     login_methods: tuple[str, ...] = ()
@@ -44,6 +48,8 @@ def offers_in(reply: RawReply) -> Offers:
         has_dsn="dsn" in extensions,
         has_deliverby="deliverby" in extensions,
         least_by=_number(extensions.get("deliverby", "").partition(",")[0]),
+        has_priority="mt-priority" in extensions,
+        limits=limits_in(extensions["limits"]) if "limits" in extensions else NO_LIMITS,
         has_size="size" in extensions,
         size_limit=_number(extensions.get("size", "")),
         login_methods=tuple(login_methods),

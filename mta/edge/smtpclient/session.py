@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Letter
 from mta.model.outcome import Outcome, Verdict
+
+from mta.rules.limits import NO_LIMITS, within
 
 from mta.edge.smtpclient.conversation import Conversation
 from mta.edge.smtpclient.transaction import Transaction
@@ -18,6 +21,9 @@ class SmtpSession:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
+        self._limits = conversation.offers.limits
+        self._mails = 0  # transactions begun
+        self._domains: set[str] = set()  # of recipients, where the peer limits them
 
     @property
     def host(self) -> Host:
@@ -31,8 +37,21 @@ class SmtpSession:
 
     @property
     def is_usable(self) -> bool:
-        """Whether another letter may be sent: never after a 421, a breakdown or a stray reply."""
-        return self._conversation.wire.is_in_step
+        """Whether another letter may be sent: never after a 421, a breakdown or a stray reply.
+
+        And not after as many as the peer takes.
+        """
+        most = self._limits.mails
+        return self._conversation.wire.is_in_step and (most is None or self._mails < most)
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the peer says how much it takes (RFC 9422)."""
+        return self._limits is not NO_LIMITS
+
+    def within_limits(self, places: Sequence[int], recipients: Sequence[Address]) -> list[int]:
+        """Those of the recipients at these places that the next letter may be for."""
+        return within(self._limits, places, recipients, mails=self._mails, domains=self._domains)
 
     async def send(self, letter: Letter) -> tuple[Outcome, ...]:
         """One transaction: an outcome for each recipient, in their order.
@@ -43,11 +62,17 @@ class SmtpSession:
         finds the request in `asyncio.Task.cancelling`.
         """
         talk = self._conversation
-        outcomes = await Transaction(talk, letter).outcomes()
+        outcomes = await self._carry(letter)
         if not (talk.offers.has_dsn and has_wishes(letter)):
             return outcomes
         places = [place for place, one in enumerate(outcomes) if is_not_understood(one)]
         return await self._without_wishes(letter, outcomes, places) if places else outcomes
+
+    async def _carry(self, letter: Letter) -> tuple[Outcome, ...]:
+        self._mails += 1
+        if self._limits.domains is not None:
+            self._domains.update(recipient.domain for recipient in letter.recipients)
+        return await Transaction(self._conversation, letter).outcomes()
 
     async def _without_wishes(
         self, letter: Letter, outcomes: Sequence[Outcome], places: Sequence[int]
@@ -64,7 +89,7 @@ class SmtpSession:
         ]
         task = asyncio.current_task()
         if self.is_usable and not (task and task.cancelling()):
-            again = await Transaction(talk, letter.part(places)).outcomes()
+            again = await self._carry(letter.part(places))
         for place, outcome in zip(places, again, strict=True):
             found[place] = outcome
         return tuple(found)

@@ -240,6 +240,8 @@ def envelope(letter: Letter, offers: Offers, now: float = 0.0) -> bytes:
     if offers.has_dsn and has_wishes(letter):
         wishes += behind_mail(letter.request)
         rcpts = _rcpts_with_wishes(letter, is_smtputf8=is_utf8) if letter.requests else rcpts
+    if letter.request.priority and offers.has_priority:
+        wishes += f" MT-PRIORITY={letter.request.priority}"  # RFC 6710 §4.1
     commands = f"MAIL FROM:<{sender}>{size}{body}{utf8}{tls}{wishes}\r\n{rcpts}".encode()
     controls = len(commands) - len(commands.translate(None, _CONTROLS))
     if controls != 2 * (1 + len(letter.recipients)):  # the ends of our own lines

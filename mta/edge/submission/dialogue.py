@@ -5,7 +5,7 @@ positive ones to HELO and EHLO and the 354 (RFC 2034 §3).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mta.model.address import Address
@@ -40,6 +40,7 @@ _FOREIGN = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT
 
 _OK = Answer(b"250 2.0.0 OK\r\n")
 _SENDER_OK = Answer(b"250 2.1.0 Sender OK\r\n")
+_PRIORITY_LOWERED = Answer(b"250 2.3.6 0 is the priority of the message\r\n")
 _RECIPIENT_OK = Answer(b"250 2.1.5 Recipient OK\r\n")
 _GO_ON = Answer(b"354 Send the message, and end it with a dot alone\r\n", Step.CONTENT)
 _SECURE = Answer(b"220 2.0.0 Ready to start TLS\r\n", Step.SECURE)
@@ -204,7 +205,7 @@ class Dialogue:
         if isinstance(request, Reply):
             return self.error(request)
         self._transaction = _Transaction(sender, client, mail.is_smtputf8, request)
-        return _SENDER_OK
+        return _SENDER_OK if request.priority == mail.asked.priority else _PRIORITY_LOWERED
 
     def _request(self, asked: Asked) -> MessageRequest | Reply:
         """What is asked of the message from now on; the reply says what cannot be had."""
@@ -216,6 +217,8 @@ class Dialogue:
             return Reply(501, text, 5, 4)
         if is_over(request.deadline, request.hold_until):
             return Reply(501, "Expected BY to end after HOLDFOR or HOLDUNTIL", 5, 4)
+        if request.priority > 0 and self._terms.takes_logins and not self._user:
+            return replace(request, priority=0)  # anybody's mail is urgent (RFC 6710 §4)
         return request
 
     def _on_rcpt(self, command: Command) -> Answer:

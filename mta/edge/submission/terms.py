@@ -27,7 +27,6 @@ class Terms:
     logs_in_plainly: bool = False  # without TLS, too
     offers_tls: bool = False
     is_secured: bool = False
-    extensions: frozenset[str] = frozenset()  # those offered beyond what always is
     clock: Callable[[], float] = time.time
 
     @cached_property
@@ -74,7 +73,8 @@ class Terms:
             *([" ".join(["AUTH", *Mechanism])] if self.offers_login else []),
             "DELIVERBY",
             *self._hold,
-            *sorted(self.extensions),
+            "MT-PRIORITY",
+            f"LIMITS RCPTMAX={self.limits.recipients}",  # RFC 9422 §4.2
             "ENHANCEDSTATUSCODES",
         )
 
