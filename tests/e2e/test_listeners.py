@@ -272,6 +272,44 @@ def test_without_systemd_its_sockets_are_missed(own: ServerProcess) -> None:
         own.start()
 
 
+# TLS, as OpenSSL sees it
+
+
+def openssl(*options: str, port: int) -> str:
+    """The words of a client that connects, asks for a renegotiation, and goes."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *options],
+        input=b"R\nQ\n",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.mark.peers
+@peer("openssl")
+@pytest.mark.parametrize(("tls", "start"), [("implicit", ()), ("starttls", ("-starttls", "smtp"))])
+def test_openssl_finds_what_is_recommended_and_nothing_else(
+    own: ServerProcess, tls: str, start: tuple[str, ...]
+) -> None:
+    own.settings["listen"][0]["tls"] = tls
+    own.start()
+
+    for version, protocol in (("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
+        words = openssl(version, *start, port=own.port)
+        assert f"New, {protocol}, Cipher is" in words
+        assert "Compression: NONE" in words
+        assert "no renegotiation" in words or version == "-tls1_3"
+
+    for options in (
+        ("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"),
+        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"),
+    ):
+        assert "Cipher is (NONE)" in openssl(*options, *start, port=own.port)
+    assert own.stop() == 0
+
+
 # Certificates
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.model.listener import Endpoint, Listener, TlsStart
+from mta.model.listener import Auth, Endpoint, Listener, TlsStart
 
 from mta.edge.submission import (
     Door,
@@ -26,6 +26,7 @@ from tests.edge.fake_door import (
     LOOPS,
     PATIENCE,
     FakeDoor,
+    FakeLogins,
     Talker,
     run,
     self_signed,
@@ -421,21 +422,70 @@ def test_a_client_that_falls_silent_in_its_content_is_sent_away() -> None:
     assert run(scene()) == b"421 4.4.2 Nothing came for too long\r\n"
 
 
-def test_a_content_that_trickles_has_an_end_too() -> None:
-    async def scene() -> bytes:
+ENVELOPE = b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@there.test>\r\n"
+
+
+async def heard_while_trickling(talker: Talker, drop: bytes) -> bytes:
+    """All that is said to a client that says a little, again and again, until it is cut off."""
+    answer = asyncio.create_task(talker.hear_all())
+    while not answer.done():
+        with suppress(ConnectionError):
+            await talker.say_raw(drop)
+        await asyncio.wait([answer], timeout=0.02)
+    return answer.result()
+
+
+@each_loop
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"", b"x"),  # a command line without end
+        (b"EHLO c\r\nAUTH PLAIN\r\n", b"x"),
+        (ENVELOPE + b"DATA\r\n", b"x"),
+        (ENVELOPE + b"DATA\r\n", b"x\r\n"),
+        (ENVELOPE + b"BDAT 1000\r\n", b"x"),
+        (ENVELOPE, b"BDAT 1\r\nx"),
+    ],
+)
+def test_what_trickles_has_an_end_however_steadily_it_comes(
+    beginning: bytes, drop: bytes, loop: str
+) -> None:
+    async def scene() -> list[bytes]:
         limits = short(idle_seconds=0.2, content_seconds=0.3)
+        listener = Listener(Endpoint("127.0.0.1", 0), auth=Auth.OPTIONAL, plaintext_auth=True)
         async with (
-            serving(FakeDoor(), listeners=LOOPBACK, limits=limits) as server,
+            serving(FakeDoor(), listeners=[listener], limits=limits, logins=FakeLogins()) as server,
             talking(server) as talker,
         ):
-            await talker.begin()
-            answer = asyncio.create_task(talker.hear_all())
-            while not answer.done():
-                await talker.say_raw(b"x")
-                await asyncio.wait([answer], timeout=0.02)
-            return answer.result()
+            await talker.say_raw(beginning)
+            return (await heard_while_trickling(talker, drop)).splitlines()
 
-    assert run(scene()) == b"421 4.4.2 Nothing came for too long\r\n"
+    heard = run(scene(), loop)
+    assert heard[-1] == b"421 4.4.2 Nothing came for too long"
+    assert b"500" not in {line[:3] for line in heard}
+
+
+@each_loop
+@pytest.mark.parametrize("tls", [TlsStart.STARTTLS, TlsStart.IMPLICIT])
+def test_a_handshake_that_trickles_has_an_end_too(
+    tls: TlsStart, loop: str, context: ssl.SSLContext
+) -> None:
+    async def scene() -> bytes:
+        limits = SessionLimits(handshake_seconds=0.2)
+        listener = Listener(Endpoint("127.0.0.1", 0), tls=tls)
+        async with (
+            serving(FakeDoor(), listeners=[listener], tls=context, limits=limits) as server,
+            talking(server) as talker,
+        ):
+            if tls is TlsStart.STARTTLS:
+                await talker.hear_reply()
+                await talker.ask(b"STARTTLS")
+            await talker.say_raw(b"\x16\x03\x01\x3f\x00")  # a record of 16 KiB
+            heard = await heard_while_trickling(talker, b"\1")
+            await until(lambda: not server._clients)
+            return heard
+
+    assert run(scene(), loop) == b""
 
 
 def test_the_door_may_take_longer_than_a_client_may() -> None:

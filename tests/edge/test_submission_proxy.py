@@ -5,6 +5,7 @@ import logging
 import ssl
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
@@ -294,6 +295,26 @@ def test_a_header_has_its_time(loop: str, said: bytes, caplog: pytest.LogCapture
 
     assert run(scene(), loop) == b""
     assert "expected a PROXY header within 0.1 s, found none" in caplog.text
+
+
+@each_loop
+def test_a_header_that_trickles_has_its_time_too(loop: str) -> None:
+    async def scene() -> bytes:
+        limits = SessionLimits(handshake_seconds=0.1)
+        async with (
+            serving(FakeDoor(), listeners=[behind()], limits=limits) as server,
+            talking(server) as talker,
+        ):
+            await talker.say_raw(b"PROXY UNKNOWN ")
+            answer = asyncio.create_task(talker.hear_all())
+            while not answer.done():
+                with suppress(ConnectionError):
+                    await talker.say_raw(b"x")
+                await asyncio.wait([answer], timeout=0.01)
+            await until(lambda: not server._clients)
+            return answer.result()
+
+    assert run(scene(), loop) == b""
 
 
 def test_a_proxy_that_only_looks_whether_we_are_there_is_no_trouble(
