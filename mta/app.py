@@ -32,6 +32,7 @@ from mta.config import Settings
 from mta.config.users import UsersFile
 from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
+from mta.pauses import ShortPauses
 from mta.upkeep import Upkeep
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
@@ -166,6 +167,13 @@ class Server:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry mail until `stop` is set, then end in good order."""
+        with ShortPauses(lambda: self._spool.count):
+            await self._carry(stop)
+        await self._upkeep.keep_counts()
+        if self._history is not None:
+            await asyncio.to_thread(self._history.shut)
+
+    async def _carry(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._dispatcher.run(), name="dispatcher")
             if self._collector is not None:
@@ -174,9 +182,6 @@ class Server:
             await stop.wait()
             await self._stop()
             upkeep.cancel()
-        await self._upkeep.keep_counts()
-        if self._history is not None:
-            await asyncio.to_thread(self._history.shut)
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force, whole or not at all. Raises what the constructor raises.
