@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,11 @@ from mta.edge.api.calls import Answer, Call
 from mta.edge.api.forms import MessageForm
 from mta.edge.api.problems import Problem
 from mta.edge.api.reading import MAX_STRUCTURE, read_json, read_message
+from mta.edge.api.service import Api
 from mta.edge.idn import to_ascii
 
-from tests.edge.fake_desk import MESSAGE, PATIENCE, FakeDesk, answering
-from tests.edge.fake_door import run
+from tests.edge.fake_desk import MESSAGE, NOW, PATIENCE, FakeDesk, FakeGate, answering
+from tests.edge.fake_door import LOOPS, run, self_signed, trusting_anybody
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t0ken\r\n"
 
@@ -330,6 +332,78 @@ def test_an_address_that_is_taken_is_served_once_it_is_free() -> None:
 
 async def nobody(call: Call) -> Answer:
     raise Problem(404, call.path)
+
+
+def test_a_token_in_clear_from_another_machine_is_not_even_looked_at() -> None:
+    async def nothing() -> bytes:
+        return b"{}"
+
+    def call(*, is_private: bool) -> Call:
+        return Call(
+            method="GET",
+            path="/v1/messages/m1",
+            query=(),
+            headers={"host": "mail.test", "authorization": "Bearer t0ken"},
+            client="192.0.2.1",
+            is_private=is_private,
+            is_tls=is_private,
+            read=nothing,
+        )
+
+    async def status(*, is_private: bool, allows_plain: bool) -> int:
+        api = Api(
+            desk=FakeDesk(),
+            gate=FakeGate,
+            hostname="mail.test",
+            to_ascii=to_ascii,
+            limits=ApiLimits,
+            clock=lambda: NOW,
+            allows_plain=allows_plain,
+        )
+        with pytest.raises(Problem) as caught:
+            await api.respond(call(is_private=is_private))
+        return caught.value.status
+
+    assert run(status(is_private=False, allows_plain=False)) == 403
+    assert run(status(is_private=False, allows_plain=True)) == 404
+    assert run(status(is_private=True, allows_plain=False)) == 404
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_certificate_that_is_replaced_is_used_from_the_next_handshake_on(
+    tmp_path: Path, loop: str
+) -> None:
+    certificates = [self_signed(tmp_path / name) for name in ("first", "second")]
+    in_force = certificates[:1]
+
+    async def seen(server: ApiServer) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(
+                *server.addresses[0], ssl=trusting_anybody()
+            )
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 404 " in await reader.readline()
+        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return certificate
+
+    async def scene() -> None:
+        server = ApiServer(
+            "127.0.0.1",
+            0,
+            load=lambda: nobody,
+            limits=ApiLimits,
+            tls=lambda: in_force[-1],
+        )
+        await server.start()
+        first = await seen(server)
+        in_force.append(certificates[1])
+        second = await seen(server)
+        await server.drain(1)
+
+        assert first != second
+
+    run(scene(), loop)
 
 
 ANYTHING = st.recursive(
