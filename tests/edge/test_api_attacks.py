@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -294,10 +295,14 @@ def test_a_connection_too_many_is_closed_at_once() -> None:
         b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
         b"Content-Length: 2\r\n\r\n",
         b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nHost: localhost\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
-    ids=["tls", "smtp", "line", "field", "fields", "two framings", "two lengths", "negative"],
+    ids=["tls", "smtp", "line", "field", "fields", "two framings", "two lengths", "less", "chunk"],
 )
-def test_what_is_no_http_is_refused(octets: bytes) -> None:
+def test_what_is_no_http_is_refused_and_not_logged(
+    octets: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scene() -> None:
         async with answering(FakeDesk(), limits=ApiLimits(idle_seconds=0.5)) as caller:
             reader, writer = await caller.raw()
@@ -306,8 +311,9 @@ def test_what_is_no_http_is_refused(octets: bytes) -> None:
             writer.close()
             after = await caller.ask("GET", "/healthz")
 
-        assert left == b"" or left.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+        assert left == b"" or left.startswith((b"HTTP/1.1 40", b"HTTP/1.0 40"))
         assert after.status == 200
+        assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
     run(scene())
 

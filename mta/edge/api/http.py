@@ -4,12 +4,14 @@ Imported when the first client comes: the library takes 9 MB.
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http import HttpProcessingError
 
 from mta.edge.api.calls import Answer, ApiLimits, Call, Respond
 from mta.edge.api.problems import Problem
@@ -18,6 +20,12 @@ _BACKLOG = 128
 _LINGER_SECONDS = 5.0  # that we listen on after an answer to half a request
 _MAX_FIELD = 8 * 1024  # octets of one header field, or of the request's first line
 _MAX_FIELDS = 64
+# Where the library speaks of what goes wrong, but not of what clients do wrong: they could fill it.
+_log = logging.getLogger(__name__)
+_log.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)
+
 _SAFETY = {"Server": "mta", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -31,6 +39,7 @@ class HttpServer:
         self._servers: list[asyncio.Server] = []
         self._web = web.Server(
             self._handle,
+            logger=_log,
             access_log=None,
             keepalive_timeout=limits().idle_seconds,
             lingering_time=_LINGER_SECONDS,
