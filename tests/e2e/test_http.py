@@ -192,6 +192,31 @@ def test_the_documented_commands_work(door: Door, tmp_path: Path, internet: Inte
     assert len(internet.mail("accept.test", before + 6)) == before + 6
 
 
+def test_a_key_in_a_message_by_smtp_is_known_after_a_crash(
+    own: ServerProcess, internet: Internet
+) -> None:
+    letter = letters.with_body("smtp-key@accept.test", b"Hi\r\n", more=b"Idempotency-Key: k\r\n")
+    own.start()
+
+    def send() -> str:
+        with smtplib.SMTP("127.0.0.1", own.port, timeout=20) as client:
+            client.ehlo()
+            client.mail(letters.SENDER)
+            client.rcpt("smtp-key@accept.test")
+            code, text = client.data(letter)
+        assert code == 250
+        return text.decode()
+
+    first = send()
+    own.event(event="settled")
+    own.kill()
+    own.start()
+
+    assert send() == first
+    (arrived,) = internet.received_by("accept.test", "smtp-key@accept.test")
+    assert b"Idempotency-Key" not in arrived.content
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(5))
