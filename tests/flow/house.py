@@ -67,6 +67,7 @@ class Peer:
     breaks_tls: bool = False
     has_good_certificate: bool = False
     keeps_tls: bool = False  # it offers REQUIRETLS
+    knows_utf8: bool = True  # it offers SMTPUTF8
     recipients_at_once: int = 1000
     offers_dsn: bool = False
     keeps_deadlines: bool = True
@@ -110,14 +111,9 @@ class FakeSession:
         if self.breaks_at_next:
             self.is_usable = False
             return (broken(Stage.SENDER, self.host, "gone"),) * len(letter.recipients)
-        if letter.request.needs_tls and not self._peer.keeps_tls:
-            unfit = Outcome(
-                Verdict.FAILED,
-                Reply(550, "no REQUIRETLS", 7, 30),
-                Stage.SENDER,
-                Scope.HOST,
-                self.host,
-            )
+        lack = self._lack(letter)
+        if lack is not None:
+            unfit = Outcome(Verdict.FAILED, lack, Stage.SENDER, Scope.HOST, self.host)
             return (unfit,) * len(letter.recipients)
         self._peer.under_way += 1
         self._peer.most_under_way = max(self._peer.most_under_way, self._peer.under_way)
@@ -127,6 +123,12 @@ class FakeSession:
             return tuple(self._outcomes(letter))
         finally:
             self._peer.under_way -= 1
+
+    def _lack(self, letter: Letter) -> Reply | None:
+        is_ascii = all(to.is_ascii for to in letter.recipients) and not letter.needs_smtputf8
+        if letter.request.needs_tls and not self._peer.keeps_tls:
+            return Reply(550, "no REQUIRETLS", 7, 30)
+        return None if is_ascii or self._peer.knows_utf8 else Reply(550, "no SMTPUTF8", 6, 7)
 
     async def close(self) -> None:
         self.is_usable = False
