@@ -1,5 +1,7 @@
 """Takes orders: judges a message as at the other doors, and gives a receipt for it."""
 
+from dataclasses import replace
+
 from mta.model.envelope import MessageId
 from mta.model.order import Order, Receipt, Taking
 from mta.model.outcome import Reply
@@ -30,9 +32,13 @@ class Desk:
     async def submit(self, order: Order) -> Receipt:
         """Take a message, or say why not; all of its recipients, or none."""
         objection = self._objection(order)
-        if objection is not None:
-            return Receipt(Taking.REFUSED, objection)
-        return await self._intake.order(order)
+        if objection is None:
+            receipt = await self._intake.order(order)
+        else:
+            receipt = Receipt(Taking.REFUSED, objection)
+        if receipt.taking is not Taking.REFUSED or receipt.reply.code >= 500:
+            return receipt
+        return replace(receipt, retry_after=self._intake.wait_for(order.submission))
 
     async def trace(self, id: MessageId, user: str) -> Trace | None:
         """What became of a message of this user's, None where there is none; or LedgerError."""

@@ -162,6 +162,11 @@ class Intake:
             return Receipt(Taking.REFUSED, reply, warnings=arrival.caveats)
         return await self._take_once(self._new_id(), replace(order, key=key), arrival)
 
+    def wait_for(self, submission: Submission) -> float:
+        """Seconds until the quotas have room for a message; 0 where they have, or never will."""
+        client = submission.client
+        return self._quotas.wait(_load(submission), client.address, self._user(client))
+
     def _arrival(self, submission: Submission) -> "_Arrival":
         header = read_header(submission.content)
         return _Arrival(submission, header, author_domain(header, self._to_ascii))
@@ -262,7 +267,7 @@ class Intake:
     def _overdraft(self, submission: Submission) -> Reply | None:
         """Why a whole message is not taken now; it is counted where it is."""
         client = submission.client
-        load = Load(0, 1, len(submission.recipients), len(submission.content))
+        load = _load(submission)
         objection = self._surplus(load, client)
         if objection is None:
             # Before it is stored: what waits for the disk together must not pass together.
@@ -284,6 +289,10 @@ class Intake:
             )
         )
         return reply
+
+
+def _load(submission: Submission) -> Load:
+    return Load(0, 1, len(submission.recipients), len(submission.content))
 
 
 def _envelope(

@@ -64,13 +64,23 @@ class Quotas:
 
     def objection(self, load: Load, address: str, user: User | None = None) -> Reply | None:
         """Why so much more is not taken now, and when it may be."""
+        found = self._shortage(load, address, user)
+        return None if found is None else _refusal(*found)
+
+    def wait(self, load: Load, address: str, user: User | None = None) -> float:
+        """Seconds until so much more is taken; 0 where it is now, or never will be."""
+        found = self._shortage(load, address, user)
+        return 0.0 if found is None or math.isinf(found[0].seconds) else found[0].seconds
+
+    def _shortage(self, load: Load, address: str, user: User | None) -> tuple[Shortage, str] | None:
+        """What there is too much of, and whose allowance says so."""
         if not (self._client or self._total or user):
             return None
         now = self._clock()
         for name, whose, allowances in self._limited(address, user):
             found = shortage(self._accounts.get(name, EMPTY), load, allowances, now)
             if found is not None:
-                return _refusal(found, whose)
+                return found, whose
         return None
 
     def charge(self, load: Load, address: str, user: User | None = None) -> None:

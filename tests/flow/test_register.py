@@ -9,7 +9,7 @@ from mta.model.order import Order, Taking
 from mta.model.outcome import Reply
 from mta.model.trace import Entry, Trace
 from mta.model.trouble import LedgerError, SpoolError
-from mta.model.user import User
+from mta.model.user import Allowance, User
 
 from tests.flow.house import UNKNOWN, House, Peer, story
 from tests.flow.memory_ledger import MemoryLedger
@@ -289,3 +289,17 @@ async def test_what_will_surprise_is_told_and_refused_where_the_order_is_strict(
     assert [one.code for one in told.warnings] == [one.code for one in again.warnings] == ["no-to"]
     assert strict.taking is Taking.REFUSED
     assert [one.code for one in strict.warnings] == ["no-to"]
+
+
+@story
+async def test_who_sends_too_much_is_told_when_to_come_again() -> None:
+    house = House(users=[User("ann", per_hour=Allowance(messages=1))], ledger=MemoryLedger())
+    await house.register.take_up()
+
+    await house.desk.submit(order(house))
+    house.now += 600
+    refused = await house.desk.submit(order(house))
+
+    assert (refused.taking, refused.reply.code) == (Taking.REFUSED, 450)
+    assert refused.reply.text.endswith("come again in 110 min")
+    assert refused.retry_after == 110 * 60
