@@ -18,6 +18,7 @@ from mta.edge.api.problems import Problem
 
 _BACKLOG = 128
 _LINGER_SECONDS = 5.0  # that we listen on after an answer to half a request
+_HANDSHAKE_SECONDS = 10.0  # until then nobody counts who shakes hands
 _MAX_FIELD = 8 * 1024  # octets of one header field, or of the request's first line
 _MAX_FIELDS = 64
 # Where the library speaks of what goes wrong, but not of what clients do wrong: they could fill it.
@@ -53,9 +54,14 @@ class HttpServer:
         """Take clients in, those that wait already among them."""
         loop = asyncio.get_running_loop()
         for opened in sockets:
-            self._servers.append(
-                await loop.create_server(self._protocol, sock=opened, ssl=tls, backlog=_BACKLOG)
+            server = await loop.create_server(
+                self._protocol,
+                sock=opened,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else _HANDSHAKE_SECONDS,
             )
+            self._servers.append(server)
 
     async def drain(self, limit_seconds: float) -> None:
         """Let nobody in, and let requests under way end."""
