@@ -126,10 +126,12 @@ class Settlement:
 
     def renew(self, terms: Terms) -> None:
         """Put new terms in force."""
+        is_same = terms.delay_report_after == self.terms.delay_report_after
         self.terms = terms
-        self._delays.clear()
-        for envelope in self._spool.envelopes():
-            self._expect_delay(envelope)
+        if not is_same:
+            self._delays.clear()
+            for envelope in self._spool.envelopes():
+                self._expect_delay(envelope)
 
     async def report_overdue(self) -> None:
         """Send the reports that have waited long enough: for other recipients, or for the disk.
@@ -183,11 +185,12 @@ class Settlement:
 
     async def _leave(self, envelope: Envelope) -> None:
         """Forget a message, or note that a report is still owed."""
-        if owed(envelope, is_late=False):
+        is_settled = envelope.is_settled
+        if not is_settled and owed(envelope, is_late=False):
             self._postponed.setdefault(envelope.id, self._clock() + TOGETHER)
             return
         self._postponed.pop(envelope.id, None)
-        if envelope.is_settled:
+        if is_settled:
             if self._register.follows(envelope.id):
                 await self._register.written(envelope.id)
             try:
@@ -199,6 +202,8 @@ class Settlement:
 
     def _to_tell(self, envelope: Envelope) -> dict[Action, list[int]]:
         """What its sender is to hear now: nothing while others are about to be tried."""
+        if envelope.is_settled:  # as nearly every one is at once
+            return {}
         found = self._owed(envelope)
         return {} if found and others_are_due(envelope, self._clock()) else found
 
@@ -206,9 +211,9 @@ class Settlement:
         return owed(envelope, is_late=self._clock() >= self._late_at(envelope))
 
     def _expect_delay(self, envelope: Envelope) -> None:
-        """Look again at a message when it is late, if its sender may want to hear of that."""
+        """Look again at a message when it is late, if its sender is to hear of that."""
         late_at = self._late_at(envelope)
-        if late_at < inf and envelope.sender is not None:
+        if late_at < inf and Action.DELAYED in owed(envelope, is_late=True):
             self._delays.enter(late_at, envelope.id)
 
     def _late_at(self, envelope: Envelope) -> float:

@@ -21,7 +21,9 @@ class Kind(StrEnum):
     DEFERRED = "deferred"  # to be tried again at `next_at`
     REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
     FAILED = "failed"  # for good
-    REPORTED = "reported"  # the sender is told, by the message named in `report`
+    REPORTED = (
+        "reported"  # the sender is told, by the message named in `report`; `text` has of what
+    )
     DROPPED = "dropped"  # a failure that nobody is told of; `text` says why
     SETTLED = "settled"  # nothing is owed any more
 

@@ -247,6 +247,22 @@ def test_the_envelope_has_the_last_word(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_what_was_delivered_is_so_whether_its_sender_has_heard_of_it_or_not(tmp_path: Path) -> None:
+    async def scene() -> None:
+        house = House(tmp_path)
+        await house.history.claim(trace("a"))
+        outcome = Outcome(Verdict.DELIVERED, REPLY, Stage.CONTENT, Scope.MESSAGE, HOST)
+        recipients = (Recipient(BOB, State.RELAYED, attempts=1, last=outcome),)
+        await house.history.renew(Envelope(MessageId("a"), None, recipients, NOW, 10))
+        found = await house.history.trace(MessageId("a"), "ann")
+        house.history.shut()
+
+        assert found is not None
+        assert found.fates[0].state is State.DELIVERED
+
+    run(scene())
+
+
 def test_what_is_old_is_forgotten(tmp_path: Path) -> None:
     async def scene() -> None:
         house = House(tmp_path)

@@ -13,6 +13,7 @@ from mta.model.address import Address
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome, Scope, Stage, Verdict
+from mta.model.request import Notice, RecipientRequest
 
 from mta.edge.smtpclient import SmtpConnector, SmtpSession, Timeouts
 from mta.edge.smtpclient.transaction import BLOCK, blocks, is_normal
@@ -621,3 +622,39 @@ def test_cancellation_before_the_final_dot_ends_the_session() -> None:
             return session.is_usable
 
     assert run(cancel()) is False
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_cancellation_when_wishes_were_refused_loses_nothing_of_the_others(is_early: bool) -> None:
+    may_reply, is_heard = asyncio.Event(), asyncio.Event()
+
+    async def script(client: Caller) -> None:
+        await client.greet("PIPELINING", "DSN")
+        await client.hear(4)
+        await client.say("250 ok", "555 what is NOTIFY?", "250 ok", "354 go ahead")
+        await client.hear_content()
+        if is_early:
+            is_heard.set()
+            await may_reply.wait()
+            await client.say("250 taken")
+            await client.take_leave()
+        else:
+            await client.say("250 taken")
+            await client.hear(3)  # the other transaction
+            is_heard.set()
+            assert await client.hear() == b""
+
+    async def cancel() -> tuple[tuple[Outcome, ...], int]:
+        wish = RecipientRequest(frozenset({Notice.NEVER}))
+        async with session_with(ScriptedPeer(script)) as session:
+            sending = asyncio.create_task(session.send(replace(LETTER, requests=(wish, wish))))
+            await is_heard.wait()
+            sending.cancel()
+            await asyncio.sleep(0)
+            may_reply.set()
+            return await sending, sending.cancelling()
+
+    outcomes, cancellations = run(cancel())
+
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.DEFERRED, Verdict.DELIVERED]
+    assert cancellations == 1

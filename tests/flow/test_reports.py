@@ -450,3 +450,21 @@ async def test_a_new_setting_counts_for_mail_that_waits() -> None:
     await house.advance(HOUR)
 
     assert [report.id for report in reports(house)] == ["m1d"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(4 * HOUR, 4 * HOUR), (0.0, 4 * HOUR)])
+def test_new_settings_leave_a_delay_to_its_time(before: float, after: float) -> None:
+    @story
+    async def told() -> None:
+        house = House({"there.test": Peer({"bob": [LATER]})}, delay_report_after=before)
+        await house.submit("bob@there.test")
+        await house.step()
+
+        house.settlement.renew(replace(house.settlement.terms, delay_report_after=after))
+        await house.advance(4 * HOUR - 1)
+        early = len(reports(house))
+        await house.advance(1)
+
+        assert (early, len(reports(house))) == (0, 1)
+
+    told()

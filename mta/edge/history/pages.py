@@ -55,6 +55,8 @@ _STATES = {
     Kind.REROUTED: State.WAITING,
     Kind.FAILED: State.FAILED,
 }
+# What the spool knows beyond that: whether the sender has heard of it.
+_FATES = {State.REPORTED: State.FAILED, State.RELAYED: State.DELIVERED}
 
 
 def make(base: "Connection") -> None:
@@ -217,7 +219,7 @@ def _note_fate(base: "Connection", id: MessageId | None, fate: Fate) -> None:
 
 def _fate_of(recipient: Recipient, now: float) -> Fate:
     last = recipient.last
-    state = State.FAILED if recipient.state is State.REPORTED else recipient.state
+    state = _FATES.get(recipient.state, recipient.state)
     assert last is not None, "who was never tried has no fate yet"
     return Fate(
         *(recipient.address, state, now, recipient.attempts, recipient.next_at),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from mta.model.address import Address
@@ -54,7 +55,7 @@ class SmtpSession:
         return within(self._limits, places, recipients, mails=self._mails, domains=self._domains)
 
     async def send(self, letter: Letter) -> tuple[Outcome, ...]:
-        """One transaction: an outcome for each recipient, in their order.
+        """One transaction, or a second without DSN: an outcome for each recipient, in their order.
 
         Never raises for anything that the peer does. Cancellation before the final dot breaks
         the session off. After it, until the reply or its time limit, cancellation is absorbed
@@ -82,17 +83,16 @@ class SmtpSession:
         The peer offers DSN and did not understand what it was told of it. That is no reason for
         a recipient to go without mail: it is told nothing of the kind again.
         """
-        talk, found = self._conversation, list(outcomes)
+        talk, found = self._conversation, dict(enumerate(outcomes))
         talk.offers = replace(talk.offers, has_dsn=False)
-        again: Sequence[Outcome] = [
-            replace(outcomes[place], verdict=Verdict.DEFERRED) for place in places
-        ]
+        found |= {place: replace(found[place], verdict=Verdict.DEFERRED) for place in places}
         task = asyncio.current_task()
         if self.is_usable and not (task and task.cancelling()):
-            again = await self._carry(letter.part(places))
-        for place, outcome in zip(places, again, strict=True):
-            found[place] = outcome
-        return tuple(found)
+            # Others may have their message already: what became of them must not be lost.
+            with suppress(asyncio.CancelledError):
+                again = await self._carry(letter.part(places))
+                found |= zip(places, again, strict=True)
+        return tuple(found.values())
 
     async def close(self) -> None:
         """Say QUIT if that can be done quickly, and close. Never raises."""
