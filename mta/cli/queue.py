@@ -131,7 +131,8 @@ def _state(recipient: Recipient, now: float) -> str:
 
 
 def _again(recipient: Recipient, now: float) -> str:
-    return f"again in {_span(recipient.next_at - now)} by {recipient.road} road"
+    word = "again in" if recipient.last else "held for"
+    return f"{word} {_span(recipient.next_at - now)} by {recipient.road} road"
 
 
 def _said(outcome: Outcome) -> str:

@@ -190,7 +190,8 @@ def _details(event: Event) -> Iterator[str]:
     if event.warnings is not None:
         yield f" (warnings: {', '.join(event.warnings)})"
     if event.next_at is not None:
-        yield f" (again in {event.next_at - event.at:.0f} s)"
+        word = "held for" if event.kind is Kind.ACCEPTED else "again in"
+        yield f" ({word} {event.next_at - event.at:.0f} s)"
 
 
 def _iso(at: float) -> str:

@@ -145,6 +145,17 @@ def event(kind: Kind) -> Event:
             "accepted  m1 from <a@x> at 192.0.2.7 to 2, 9 bytes",
         ),
         (
+            replace(
+                event(Kind.ACCEPTED),
+                sender="a@x",
+                recipients=1,
+                size=9,
+                client="::1",
+                next_at=PLAIN.at + 60,
+            ),
+            "accepted  m1 from <a@x> at ::1 to 1, 9 bytes (held for 60 s)",
+        ),
+        (
             replace(event(Kind.DELIVERED), recipient=BOB, host=HOST, tls=FULL.tls),
             "delivered m1 bob@there.test at mx.there.test[192.0.2.1]:25 (TLSv1.3)",
         ),
