@@ -14,8 +14,7 @@ from mta.flow.register import Register
 from mta.flow.settlement import Settlement
 
 from mta.edge.history import History
-from mta.edge.loginfile import read_homes, write_homes
-from mta.edge.quotafile import read_accounts, write_accounts
+from mta.edge.memory import read_accounts, read_homes, write_accounts, write_homes
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import SubmissionServer
 from mta.edge.tls import CertificateError, ServerCertificate

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.edge.loginfile import read_homes
+from mta.edge.memory import read_homes
 from mta.edge.passwords import hash_of
 
 from mta.config.rewriting import rewrite

@@ -1,0 +1,74 @@
+"""What is remembered of clients and users over a restart, each kind in a file of its own.
+
+A line of JSON for each. A crash loses what came since a file was last written.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mta.rules.quota import DAY, HOUR, Account, Load, Window
+
+Homes = Mapping[str, tuple[str, ...]]  # the networks where each user has logged in
+
+
+def read_accounts(path: Path) -> dict[str, Account]:
+    """What was counted against everybody's allowance; {} where there is no file.
+
+    Raises OSError, and ValueError for a file that is none of ours.
+    """
+    try:
+        return {name: {HOUR: _window(hour), DAY: _window(day)} for name, hour, day in _read(path)}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"expected accounts in {path}: {error}") from error
+
+
+def write_accounts(path: Path, accounts: Mapping[str, Account]) -> None:
+    """Replace the file, whole or not at all; a power cut may bring the old one back.
+
+    Raises OSError.
+    """
+    _write(path, ([name, *map(_raw, account.values())] for name, account in accounts.items()))
+
+
+def read_homes(path: Path) -> dict[str, tuple[str, ...]]:
+    """Where users are known; {} where there is no file.
+
+    Raises OSError, and ValueError for a file that is none of ours.
+    """
+    try:
+        return {name: tuple(map(str, networks)) for name, *networks in _read(path)}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"expected users and networks in {path}: {error}") from error
+
+
+def write_homes(path: Path, homes: Homes) -> None:
+    """As `write_accounts`."""
+    _write(path, ([name, *networks] for name, networks in homes.items()))
+
+
+def _read(path: Path) -> list[Any]:
+    try:
+        return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, rows: Iterable[list[Any]]) -> None:
+    temporary = path.with_suffix(".tmp")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(file, "wb") as out:
+        out.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    temporary.replace(path)
+
+
+def _raw(window: Window) -> list[object]:
+    return [window.began_at, tuple(window.before), tuple(window.since)]
+
+
+def _window(raw: list[Any]) -> Window:
+    began_at, before, since = raw
+    return Window(float(began_at), Load(*map(int, before)), Load(*map(int, since)))
