@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from mta.model.outcome import Reply
+from mta.model.site import site_of
 from mta.model.user import NO_LIMIT, Allowance, User
 
 from mta.rules.quota import (
@@ -98,7 +98,7 @@ class Quotas:
     def _limited(self, address: str, user: User | None) -> Iterator[tuple[str, str, Allowances]]:
         """The accounts that limit a client, each with its name for people and its allowances."""
         if self._client:
-            yield f"client {_site(address)}", "from your address", self._client
+            yield f"client {site_of(address)}", "from your address", self._client
         if self._total:
             yield "total", "from all clients", self._total
         if user is not None and (own := _limiting(user.per_hour, user.per_day)):
@@ -116,17 +116,6 @@ def _limiting(per_hour: Allowance, per_day: Allowance) -> Allowances:
     if per_hour == per_day == NO_LIMIT:
         return {}
     return {HOUR: per_hour, DAY: per_day}
-
-
-def _site(address: str) -> str:
-    """Whose an address is: who has an IPv6 address has all of its /64."""
-    try:
-        found = ip_address(address)
-    except ValueError:  # a client on this machine, by a socket or a file
-        return address
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, 64), strict=False))
-    return address
 
 
 def _refusal(found: Shortage, whose: str) -> Reply:

@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import NamedTuple
 
+from mta.model.site import site_of
 from mta.model.value import value
 
 _KNOWN_NETWORKS = 16  # of one user; past that the one he used longest ago is forgotten
@@ -57,7 +58,7 @@ class Lock(NamedTuple):
 
 @lru_cache(4_096)
 def network_of(address: str) -> str:
-    """What a client's IP address is counted as: IPv6 by its /64, which one host has to itself.
+    """What a client's IP address is counted as.
 
     "" for this machine, where all programs and proxies have one address, and for what is none.
     """
@@ -67,7 +68,7 @@ def network_of(address: str) -> str:
         return ""
     if ip.is_loopback:
         return ""
-    return str(ip) if ip.version == 4 else str(ip_network((ip, 64), strict=False))
+    return site_of(str(ip))
 
 
 @dataclass(slots=True)

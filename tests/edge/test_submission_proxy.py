@@ -5,7 +5,7 @@ import logging
 import ssl
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_network
 
 import pytest
@@ -150,6 +150,29 @@ def test_limits_count_clients_and_not_their_proxy() -> None:
 
     refusal = b"421 4.7.0 Too many connections from your address"
     assert run(scene()) == [GREETING, refusal, GREETING]
+
+
+def test_a_host_with_a_network_of_addresses_is_one_client() -> None:
+    async def scene() -> list[bytes]:
+        limits = SessionLimits(connections_per_client=2)
+        heard = []
+        async with (
+            serving(
+                FakeDoor(),
+                listeners=[behind(networks=(ip_network("2001:db8::/32"),))],
+                limits=limits,
+            ) as server,
+            AsyncExitStack() as stack,
+        ):
+            for client in ("2001:db8::1", "2001:db8::2", "2001:db8::3:4:5:6", "2001:db8:0:1::1"):
+                talker = await stack.enter_async_context(talking(server))
+                await talker.say_raw(f"PROXY TCP6 {client} 2001:db8:9::1 4000 25\r\n".encode())
+                heard.append(await talker.hear())
+        await until(lambda: not server._clients)
+        return heard
+
+    refusal = b"421 4.7.0 Too many connections from your address"
+    assert run(scene()) == [GREETING, GREETING, refusal, GREETING]
 
 
 def test_connections_without_a_header_yet_count_among_all() -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from mta.model.address import refuse_unicode
 from mta.model.listener import Listener, TlsStart
 from mta.model.outcome import Reply
+from mta.model.site import site_of
 
 from mta.rules.content import BareNewlines
 
@@ -61,7 +62,7 @@ class SubmissionServer:
         self._arrivals: list[Arrivals] = []
         self._accepting: list[asyncio.Task[None]] = []  # those of the arrivals
         self._sessions: set[Session] = set()
-        self._clients: Counter[str] = Counter()  # how many connections each has
+        self._clients: Counter[str] = Counter()  # how many connections each site has
         self._inside = 0  # how many they have together
         self._empty = asyncio.Event()
         self._empty.set()
@@ -169,7 +170,7 @@ class SubmissionServer:
             return _STOPPING
         if self._inside >= limits.connections:
             return Reply(421, "Too many connections", 3, 2)
-        if self._clients[client] >= limits.connections_per_client:
+        if self._clients[site_of(client)] >= limits.connections_per_client:
             return Reply(421, "Too many connections from your address", 7, 0)
         return None
 
@@ -184,16 +185,17 @@ class SubmissionServer:
 
     def enter(self, client: str) -> None:
         """Count a connection."""
-        self._clients[client] += 1
+        self._clients[site_of(client)] += 1
         self._inside += 1
         self._empty.clear()
 
     def leave(self, client: str) -> None:
         """Count it no more."""
-        self._clients[client] -= 1
+        site = site_of(client)
+        self._clients[site] -= 1
         self._inside -= 1
-        if not self._clients[client]:
-            del self._clients[client]
+        if not self._clients[site]:
+            del self._clients[site]
         if not self._clients:
             self._empty.set()
 
