@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -139,6 +140,7 @@ async def answering(
     *,
     gate: Callable[[], Gate | None] = FakeGate,
     limits: ApiLimits | None = None,
+    tls: Callable[[], ssl.SSLContext | None] = lambda: None,
 ) -> AsyncIterator[Caller]:
     """A real server on loopback before this desk."""
     chosen = limits or ApiLimits()
@@ -153,7 +155,7 @@ async def answering(
             clock=lambda: NOW,
         ).respond
 
-    server = ApiServer("127.0.0.1", 0, load=load, limits=lambda: chosen)
+    server = ApiServer("127.0.0.1", 0, load=load, limits=lambda: chosen, tls=tls)
     await server.start()
     try:
         yield Caller(*server.addresses[0])

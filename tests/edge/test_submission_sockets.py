@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,24 @@ def test_networks_do_not_apply_to_a_unix_socket_and_limits_do(tmp_path: Path) ->
     greeting, refused = run(scene())
     assert greeting[:3] == b"220"
     assert refused == b"421 4.7.0 Too many connections from your address\r\n"
+
+
+@each_loop
+def test_where_many_come_at_once_all_else_goes_on(tmp_path: Path, loop: str) -> None:
+    async def scene() -> int:
+        turns = 0
+        async with serving(FakeDoor(), listeners=[at(tmp_path / "door")]) as server:
+            with ExitStack() as stack:
+                for _ in range(50):
+                    caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+                    caller.connect(str(tmp_path / "door"))
+                async with asyncio.timeout(PATIENCE):
+                    while server._inside < 50:
+                        await asyncio.sleep(0)
+                        turns += 1
+        return turns
+
+    assert run(scene(), loop) >= 50
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])

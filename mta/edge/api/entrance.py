@@ -103,18 +103,7 @@ class ApiServer:
     async def _open(self) -> None:
         server, respond = await asyncio.to_thread(self._loaded)
         self._server = server(respond, self._limits)
-        context = self._tls()
-        if context is not None:
-            context.sni_callback = self._use_newest  # called with and without a name
-        await self._server.serve(self._sockets, context)
-
-    def _use_newest(
-        self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext
-    ) -> None:
-        """Shake hands with the certificate that is in force now."""
-        newest = self._tls()
-        if newest is not None:
-            connection.context = newest
+        self._server.serve(self._sockets, self._tls)
 
     def _loaded(self) -> "tuple[type[HttpServer], Respond]":
         from mta.edge.api.http import HttpServer  # 9 MB, which most servers never need

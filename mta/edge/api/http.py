@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 from aiohttp import HttpVersion11, web
@@ -16,9 +17,9 @@ from aiohttp.http import HttpProcessingError
 from mta.edge.api.calls import Answer, ApiLimits, Call, Respond
 from mta.edge.api.problems import Problem
 
-_BACKLOG = 128
+_ACCEPT_PAUSE_SECONDS = 1.0
 _LINGER_SECONDS = 5.0  # that we listen on after an answer to half a request
-_HANDSHAKE_SECONDS = 10.0  # until then nobody counts who shakes hands
+_HANDSHAKE_SECONDS = 10.0
 _MAX_FIELD = 8 * 1024  # octets of one header field, or of the request's first line
 _MAX_FIELDS = 64
 # Where the library speaks of what goes wrong, but not of what clients do wrong: they could fill it.
@@ -37,7 +38,9 @@ class HttpServer:
         self._respond = respond
         self._limits = limits
         self._held = 0  # octets of bodies that all requests hold
-        self._servers: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._knocking: set[asyncio.Task[None]] = set()  # of connections that are not served yet
+        self._unclaimed: set[socket.socket] = set()  # those whose task has not begun
         self._web = web.Server(
             self._handle,
             logger=_log,
@@ -50,31 +53,59 @@ class HttpServer:
             max_headers=_MAX_FIELDS,
         )
 
-    async def serve(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None) -> None:
-        """Take clients in, those that wait already among them."""
-        loop = asyncio.get_running_loop()
+    def serve(
+        self, sockets: Sequence[socket.socket], tls: Callable[[], ssl.SSLContext | None]
+    ) -> None:
+        """Take clients in, those that wait already among them; `tls` gives what is in force."""
         for opened in sockets:
-            server = await loop.create_server(
-                self._protocol,
-                sock=opened,
-                backlog=_BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=None if tls is None else _HANDSHAKE_SECONDS,
-            )
-            self._servers.append(server)
+            accepting = asyncio.create_task(self._accept(opened, tls), name="HTTP door")
+            self._accepting.append(accepting)
 
     async def drain(self, limit_seconds: float) -> None:
         """Let nobody in, and let requests under way end."""
-        for server in self._servers:
-            server.close()
+        outside = [*self._accepting, *self._knocking]
+        for task in outside:
+            task.cancel()
+        await asyncio.gather(*outside, return_exceptions=True)
+        for connection in self._unclaimed:
+            connection.close()
         self._web.pre_shutdown()
         await self._web.shutdown(limit_seconds)
 
-    def _protocol(self) -> asyncio.Protocol:
-        """A connection's; one too many is closed at once."""
-        if len(self._web.connections) >= self._limits().connections:
-            return _Refusal()
-        return self._web()
+    async def _accept(
+        self, opened: socket.socket, tls: Callable[[], ssl.SSLContext | None]
+    ) -> None:
+        """Take connections until cancelled; one too many is closed at once.
+
+        An asyncio server would shake hands before we hear of a client, and count none of those
+        who leave it at that.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(opened)
+            except OSError as error:  # most often, no more descriptors are left
+                _log.warning("HTTP: cannot accept: %s", error)
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            if len(self._web.connections) + len(self._knocking) >= self._limits().connections:
+                connection.close()
+            else:
+                self._unclaimed.add(connection)
+                knocking = loop.create_task(self._let_in(connection, tls()), name="HTTP handshake")
+                self._knocking.add(knocking)
+                knocking.add_done_callback(self._knocking.discard)
+            await asyncio.sleep(0)  # where many come at once, all else goes on between them
+
+    async def _let_in(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self._unclaimed.discard(connection)
+        with suppress(OSError):  # it went, or its TLS failed: nothing is owed to it
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._web,
+                connection,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
+            )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         holding = _Body(self, request, self._limits())
@@ -155,13 +186,6 @@ class _Body:
     async def _go_on(self) -> None:
         if self._request.version >= HttpVersion11 and self._request.transport is not None:
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-class _Refusal(asyncio.Protocol):
-    """Closes what it is given."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 def _call(request: web.BaseRequest, body: _Body) -> Call:

@@ -82,6 +82,7 @@ class Arrivals:
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
             else:
                 self._take(connection, _client_at(connection, peer))
+                await asyncio.sleep(0)  # where many come at once, all else goes on between them
 
     def turn_away(self) -> None:
         """Let nobody come any further who is not inside yet."""
