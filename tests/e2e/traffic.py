@@ -140,7 +140,7 @@ class Traffic:
         try:
             if chance.random() < _ABANDONED:
                 _abandon(client, content)
-            id = expect(client.data(content)).split()[-1]
+            id = expect(client.data(content)).split("Queued as ")[1].split()[0]  # then warnings
         finally:
             self.sent.append(Sent(test_id, sender, recipients, digest, len(content) >= LARGE, id))
 
