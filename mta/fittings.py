@@ -17,9 +17,9 @@ from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
 
-from mta.rules.retry import RetryPlan
-from mta.rules.signing import SigningKey
-from mta.rules.tls import demand_for
+from mta.rules.delivery.retry import RetryPlan
+from mta.rules.delivery.tls import demand_for
+from mta.rules.message.signing import SigningKey
 
 from mta.flow.courier import Way
 from mta.flow.intake import House

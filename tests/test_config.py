@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from mta.model.domain import TlsLevel
 from mta.model.listener import Endpoint
 
-from mta.rules.progress import Mode
+from mta.rules.delivery.progress import Mode
 
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.document import MAX_OCTETS

@@ -9,7 +9,7 @@ from textwrap import indent
 
 from mta.model.trouble import SigningError
 
-from mta.rules.dkimrecord import DkimRecord
+from mta.rules.message.dkimrecord import DkimRecord
 
 from mta.edge.rsa import load_key, new_key
 

@@ -5,7 +5,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from mta.rules.sasl import prepared_password
+from mta.rules.submission.sasl import prepared_password
 
 from mta.edge.passwords import hash_of
 

@@ -13,7 +13,7 @@ from mta.model.outcome import Outcome
 from mta.model.text import printable
 from mta.model.trouble import SpoolError
 
-from mta.rules.headers import header_of
+from mta.rules.message.headers import header_of
 
 from mta.edge.spool.inspection import inspect, read_content
 

@@ -18,12 +18,12 @@ from mta.model.envelope import Client
 from mta.model.outcome import Stage
 from mta.model.text import printable
 
-from mta.rules.admission import objection_to_sender
-from mta.rules.composition import completed_by_author, recipients_in, text_of, with_key
-from mta.rules.dropfile import Drop, DropError, drop_file, read_drop_file, submission_of
-from mta.rules.headers import read_header
-from mta.rules.mailboxes import MailboxError, mailboxes
-from mta.rules.sendmail import Call, Mode, UsageError, read_call
+from mta.rules.message.composition import completed_by_author, recipients_in, text_of, with_key
+from mta.rules.message.dropfile import Drop, DropError, drop_file, read_drop_file, submission_of
+from mta.rules.message.headers import read_header
+from mta.rules.message.mailboxes import MailboxError, mailboxes
+from mta.rules.message.sendmail import Call, Mode, UsageError, read_call
+from mta.rules.submission.admission import objection_to_sender
 
 from mta.edge.handover import Answer, Fate, hand_over, relay
 from mta.edge.idn import to_ascii

@@ -11,7 +11,7 @@ from pathlib import Path
 from mta.model.text import printable
 from mta.model.user import token_digest
 
-from mta.rules.sasl import prepared_name
+from mta.rules.submission.sasl import prepared_name
 
 from mta.edge.passwords import new_token
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, UnixSocket
 
-from mta.rules.progress import Mode
+from mta.rules.delivery.progress import Mode
 
 from mta.config.quantities import shown_mode, shown_size
 from mta.config.settings import (

@@ -27,9 +27,9 @@ from pydantic import (
 from mta.model.domain import TlsLevel
 from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, Place, TlsStart, UnixSocket
 
-from mta.rules.content import BareNewlines
-from mta.rules.preflight import Preflight
-from mta.rules.progress import Mode
+from mta.rules.delivery.progress import Mode
+from mta.rules.submission.content import BareNewlines
+from mta.rules.submission.preflight import Preflight
 
 from mta.config.quantities import (
     read_domain,

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from mta.model.address import parse_address
 from mta.model.user import Account, Allowance, User
 
-from mta.rules.sasl import MAX_NAME, prepared_name
+from mta.rules.submission.sasl import MAX_NAME, prepared_name
 
 from mta.edge.idn import to_ascii
 

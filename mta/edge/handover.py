@@ -15,7 +15,7 @@ from mta.model.listener import Endpoint, UnixSocket
 from mta.model.outcome import Stage
 from mta.model.value import value
 
-from mta.rules.dropfile import Drop, dotted
+from mta.rules.message.dropfile import Drop, dotted
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 30.0  # for a reply, before the message is out: then there is the drop folder

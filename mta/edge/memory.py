@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from mta.rules.quota import DAY, HOUR, Account, Load, Window
+from mta.rules.submission.quota import DAY, HOUR, Account, Load, Window
 
 Homes = Mapping[str, tuple[str, ...]]  # the networks where each user has logged in
 

@@ -17,8 +17,8 @@ import dkim
 
 from mta.model.trouble import SigningError
 
-from mta.rules.headers import fields
-from mta.rules.signing import (
+from mta.rules.message.headers import fields
+from mta.rules.message.signing import (
     OVERSIGNED,
     SIGNED,
     SigningKey,

@@ -14,7 +14,7 @@ from mta.model.envelope import Envelope, MessageId, Submission
 from mta.model.outcome import Reply
 from mta.model.trouble import MaildropError
 
-from mta.rules.dropfile import is_drop_id
+from mta.rules.message.dropfile import is_drop_id
 
 from mta.flow.intake import Intake
 from mta.flow.ports import Maildrop

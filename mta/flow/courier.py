@@ -10,7 +10,7 @@ from mta.model.envelope import Destination, Letter
 from mta.model.outcome import Outcome, Scope, Stage, Verdict, unresolved
 from mta.model.request import MessageRequest
 
-from mta.rules.routing import (
+from mta.rules.delivery.routing import (
     Route,
     conclusion,
     literal_addresses,
@@ -18,7 +18,7 @@ from mta.rules.routing import (
     route_for,
     usable_addresses,
 )
-from mta.rules.tls import (
+from mta.rules.delivery.tls import (
     after_failed_handshake,
     demand_of,
     is_fit,

@@ -20,9 +20,9 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
-from mta.rules.breaker import after_outcomes
-from mta.rules.deadline import is_over
-from mta.rules.progress import consignments
+from mta.rules.delivery.breaker import after_outcomes
+from mta.rules.delivery.deadline import is_over
+from mta.rules.delivery.progress import consignments
 
 from mta.flow.courier import Courier
 from mta.flow.lane import Lane, Waiter

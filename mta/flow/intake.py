@@ -17,8 +17,7 @@ from mta.model.trouble import SigningError, SpoolError
 from mta.model.user import User
 from mta.model.value import value
 
-from mta.rules.admission import objection_to_author, objection_to_sender
-from mta.rules.headers import (
+from mta.rules.message.headers import (
     Header,
     Passage,
     completed,
@@ -30,9 +29,10 @@ from mta.rules.headers import (
     read_header,
     waives_tls,
 )
-from mta.rules.preflight import Preflight, caveats, in_short, refusal_for
-from mta.rules.quota import Load
-from mta.rules.signing import author, author_domain
+from mta.rules.message.signing import author, author_domain
+from mta.rules.submission.admission import objection_to_author, objection_to_sender
+from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
+from mta.rules.submission.quota import Load
 
 from mta.flow.ports import Clock, Signer, Spool
 from mta.flow.quotas import Quotas

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from mta.model.envelope import Consignment, Destination
 
-from mta.rules.breaker import WHOLE, Breaker
-from mta.rules.priority import rank
+from mta.rules.delivery.breaker import WHOLE, Breaker
+from mta.rules.delivery.priority import rank
 
 Ranked = tuple[float, int, Consignment]
 Waiter = asyncio.Future[Consignment | None]  # a trip without mail: it gets some, or None

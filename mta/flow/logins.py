@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from mta.model.event import Event, Kind
 from mta.model.user import Account, LoginRefused, Refusal, User, token_digest
 
-from mta.rules.lockout import Claim, Failure, Lockout, network_of
+from mta.rules.submission.lockout import Claim, Failure, Lockout, network_of
 
 from mta.flow.ports import Clock, EventLog, PasswordVerifier
 

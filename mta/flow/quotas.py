@@ -8,7 +8,7 @@ from mta.model.outcome import Reply
 from mta.model.site import site_of
 from mta.model.user import NO_LIMIT, Allowance, User
 
-from mta.rules.quota import (
+from mta.rules.submission.quota import (
     DAY,
     EMPTY,
     HOUR,

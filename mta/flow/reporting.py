@@ -9,7 +9,7 @@ from mta.model.event import Event, Kind
 from mta.model.request import Late, Notice
 from mta.model.trouble import SpoolError
 
-from mta.rules.deadline import is_missed, is_relay_told
+from mta.rules.delivery.deadline import is_missed, is_relay_told
 from mta.rules.dsn import Action, Occasion, report_for
 
 from mta.flow.intake import Intake

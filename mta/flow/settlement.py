@@ -10,10 +10,10 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
-from mta.rules.deadline import end_of, late_after
+from mta.rules.delivery.deadline import end_of, late_after
+from mta.rules.delivery.progress import Mode, Step, after_attempt, consignments, expired, suspended
+from mta.rules.delivery.retry import JITTER, RetryPlan
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
-from mta.rules.progress import Mode, Step, after_attempt, consignments, expired, suspended
-from mta.rules.retry import JITTER, RetryPlan
 
 from mta.flow.agenda import Agenda
 from mta.flow.ports import Chance, Clock, Spool

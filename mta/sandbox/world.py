@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mta.rules.dkimrecord import DkimRecord
+from mta.rules.message.dkimrecord import DkimRecord
 
 from mta.edge.certificates import ensure_self_signed
 from mta.edge.rsa import load_key, new_key

@@ -11,10 +11,10 @@ import pytest
 from mta.model.address import Address
 from mta.model.draft import Draft, Mailbox
 
-from mta.rules.compose import composed, objection_to_field
-from mta.rules.content import TOO_LARGE, normalised
-from mta.rules.headers import read_header
-from mta.rules.signing import author_domain
+from mta.rules.message.compose import composed, objection_to_field
+from mta.rules.message.headers import read_header
+from mta.rules.message.signing import author_domain
+from mta.rules.submission.content import TOO_LARGE, normalised
 
 from mta.edge.api.problems import Problem
 from mta.edge.api.reading import MAX_STRUCTURE, read_json, read_message

@@ -7,7 +7,7 @@ import dkim
 import pytest
 import yaml
 
-from mta.rules.signing import SigningKey
+from mta.rules.message.signing import SigningKey
 
 from mta.edge.rsa import load_key
 from mta.edge.signer import Draft, signatures

@@ -18,7 +18,7 @@ import pytest
 
 from mta.model.trouble import SpoolError
 
-from mta.rules.dropfile import is_drop_id
+from mta.rules.message.dropfile import is_drop_id
 
 from mta.edge.spool.inspection import inspect
 

@@ -13,7 +13,7 @@ from mta.model.address import parse_address
 from mta.model.listener import Endpoint, UnixSocket
 from mta.model.outcome import Stage
 
-from mta.rules.dropfile import Drop
+from mta.rules.message.dropfile import Drop
 
 from mta.edge.handover import Answer, Fate, hand_over, relay
 

@@ -16,7 +16,7 @@ from mta.model.address import parse_address
 from mta.model.envelope import MessageId, Submission
 from mta.model.trouble import MaildropError
 
-from mta.rules.dropfile import Drop, drop_file, drop_id
+from mta.rules.message.dropfile import Drop, drop_file, drop_id
 
 from mta.edge.maildrop.folder import AT_ONCE, QUARANTINE, DropLimits, MaildropFolder
 from mta.edge.maildrop.leaving import leave, new_name

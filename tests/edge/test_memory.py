@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mta.rules.quota import EMPTY, Load, charged
+from mta.rules.submission.quota import EMPTY, Load, charged
 
 from mta.edge.memory import read_accounts, read_homes, write_accounts, write_homes
 

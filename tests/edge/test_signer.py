@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mta.model.trouble import SigningError
 
-from mta.rules.signing import OVERSIGNED, SigningKey
+from mta.rules.message.signing import OVERSIGNED, SigningKey
 
 from mta.flow.ports import Signer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mta.rules.dkimrecord import DkimRecord
-from mta.rules.signing import SigningKey
+from mta.rules.message.dkimrecord import DkimRecord
+from mta.rules.message.signing import SigningKey
 
 from mta.edge.rsa import load_key
 from mta.edge.signer import Draft, signatures

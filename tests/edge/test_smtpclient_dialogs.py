@@ -13,7 +13,7 @@ from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome
 from mta.model.request import RecipientRequest
 
-from mta.rules.parameters import Asked, asked_for_recipient, asked_in
+from mta.rules.submission.parameters import Asked, asked_for_recipient, asked_in
 
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 

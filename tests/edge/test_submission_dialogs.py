@@ -12,7 +12,7 @@ from mta.model.envelope import Submission
 from mta.model.listener import Auth, Endpoint, Listener, TlsStart
 from mta.model.request import NOTHING_FOR_RECIPIENT
 
-from mta.rules.content import BareNewlines
+from mta.rules.submission.content import BareNewlines
 
 from mta.edge.smtpclient.wishes import behind_mail, behind_rcpt
 from mta.edge.submission import SessionLimits

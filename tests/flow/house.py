@@ -23,10 +23,10 @@ from mta.model.request import NOTHING, MessageRequest, Notice, RecipientRequest,
 from mta.model.trouble import SigningError
 from mta.model.user import User
 
-from mta.rules.limits import NO_LIMITS, Limits, within
-from mta.rules.preflight import Preflight
-from mta.rules.progress import Mode
-from mta.rules.retry import RetryPlan
+from mta.rules.delivery.limits import NO_LIMITS, Limits, within
+from mta.rules.delivery.progress import Mode
+from mta.rules.delivery.retry import RetryPlan
+from mta.rules.submission.preflight import Preflight
 
 from mta.flow.courier import Courier, Way
 from mta.flow.desk import Desk

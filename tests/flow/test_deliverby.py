@@ -3,7 +3,7 @@
 from mta.model.event import Event, Kind
 from mta.model.request import Deadline, Late, MessageRequest
 
-from mta.rules.deadline import LAST_CALL
+from mta.rules.delivery.deadline import LAST_CALL
 
 from tests.flow.house import DAY, HOUR, LATER, MINUTE, OK, START, UNKNOWN, House, Peer, story
 

@@ -9,8 +9,8 @@ from mta.model.event import Kind
 from mta.model.outcome import Reply
 from mta.model.trouble import SpoolError
 
+from mta.rules.delivery.progress import Mode
 from mta.rules.dsn import TOGETHER
-from mta.rules.progress import Mode
 
 from tests.flow.house import (
     BLOCKED,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mta.model.event import Kind
 
-from mta.rules.progress import Mode
+from mta.rules.delivery.progress import Mode
 
 from mta.flow import dispatcher
 from mta.flow.slots import Room

@@ -8,7 +8,7 @@ from mta.model.request import NOTHING_FOR_RECIPIENT, MessageRequest, Notice, Rec
 from mta.model.trouble import SpoolError, SpoolFull
 from mta.model.user import Allowance, User
 
-from mta.rules.preflight import Preflight
+from mta.rules.submission.preflight import Preflight
 
 from tests.flow.house import CLIENT, FakeSigner, House, story
 

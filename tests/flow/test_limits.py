@@ -2,8 +2,8 @@
 
 from mta.model.event import Kind
 
-from mta.rules.limits import Limits
-from mta.rules.progress import Mode
+from mta.rules.delivery.limits import Limits
+from mta.rules.delivery.progress import Mode
 
 from tests.flow.house import House, Peer, story
 

@@ -3,7 +3,7 @@
 from mta.model.envelope import MessageId
 from mta.model.request import MessageRequest
 
-from mta.rules.priority import STEP
+from mta.rules.delivery.priority import STEP
 
 from mta.flow.slots import Room
 

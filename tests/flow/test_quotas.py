@@ -6,7 +6,7 @@ from mta.model.envelope import Client
 from mta.model.event import Kind
 from mta.model.user import Allowance, User
 
-from mta.rules.quota import Load
+from mta.rules.submission.quota import Load
 
 from mta.flow.quotas import MAX_ACCOUNTS, Quotas, QuotaTerms
 

@@ -4,7 +4,7 @@ from mta.model.domain import Answer, Finding, Mx, TlsLevel
 from mta.model.event import Kind
 from mta.model.request import MessageRequest
 
-from mta.rules.progress import Mode
+from mta.rules.delivery.progress import Mode
 
 from mta.flow.slots import Room
 

@@ -15,14 +15,20 @@ from mta.model.envelope import Envelope, MessageId, Recipient, Submission
 from mta.model.outcome import Reply
 from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT
 
-from mta.rules.commands import Command, parse_command, parse_mail, parse_rcpt, read_command
-from mta.rules.compose import composed
-from mta.rules.content import BareNewlines
-from mta.rules.dropfile import Drop, DropError, read_drop_file, submission_of
-from mta.rules.dropfile import drop_file as drop_file_of
-from mta.rules.headers import read_header
-from mta.rules.parameters import BASIC
-from mta.rules.proxyheader import MAX_LENGTH, Partial, ProxyHeader, parse_proxy_header
+from mta.rules.message.compose import composed
+from mta.rules.message.dropfile import Drop, DropError, read_drop_file, submission_of
+from mta.rules.message.dropfile import drop_file as drop_file_of
+from mta.rules.message.headers import read_header
+from mta.rules.submission.commands import (
+    Command,
+    parse_command,
+    parse_mail,
+    parse_rcpt,
+    read_command,
+)
+from mta.rules.submission.content import BareNewlines
+from mta.rules.submission.parameters import BASIC
+from mta.rules.submission.proxyheader import MAX_LENGTH, Partial, ProxyHeader, parse_proxy_header
 
 from mta.edge.api.problems import Problem
 from mta.edge.api.reading import read_json, read_message

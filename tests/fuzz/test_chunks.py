@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mta.model.envelope import Submission
 
-from mta.rules.content import BareNewlines
+from mta.rules.submission.content import BareNewlines
 
 from tests.edge.fake_door import FakeDoor, run
 from tests.edge.visit import visiting

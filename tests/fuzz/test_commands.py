@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mta.model.address import Address, refuse_unicode
 from mta.model.outcome import Reply
 
-from mta.rules.commands import (
+from mta.rules.submission.commands import (
     SENDER,
     Command,
     Mail,

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mta.rules.content import BareNewlines, ContentReader
+from mta.rules.submission.content import BareNewlines, ContentReader
 
 # Mostly the octets that matter, so that every ending and every near-ending comes up.
 WIRE = st.lists(

@@ -17,7 +17,7 @@ from mta.model.outcome import Outcome, Scope, Stage, Verdict, parse_reply
 from mta.model.request import MessageRequest, RecipientRequest, Returned
 
 from mta.rules.dsn import Action, Occasion, report_for
-from mta.rules.headers import header_of
+from mta.rules.message.headers import header_of
 
 PIECES = st.sampled_from(
     [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mta.model.address import Address
 from mta.model.envelope import Client, MessageId
 
-from mta.rules.headers import Passage, completed, fields, header_of, read_header
+from mta.rules.message.headers import Passage, completed, fields, header_of, read_header
 
 LINES = st.sampled_from(
     [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mta.model.outcome import Reply
 
-from mta.rules.sasl import (
+from mta.rules.submission.sasl import (
     Challenge,
     Credentials,
     Exchange,

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mta.rules.proxyheader import (
+from mta.rules.submission.proxyheader import (
     MAX_LENGTH,
     Malformed,
     Partial,

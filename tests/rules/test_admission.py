@@ -5,7 +5,7 @@ import pytest
 from mta.model.address import Address, parse_address
 from mta.model.user import User
 
-from mta.rules.admission import objection_to_sender
+from mta.rules.submission.admission import objection_to_sender
 
 ANN = Address("ann", "here.test")
 

@@ -16,8 +16,8 @@ from mta.model.outcome import (
     unresolved,
 )
 
-from mta.rules.breaker import LONGEST_SHUT, WHOLE, Breaker, after_outcomes
-from mta.rules.retry import JITTER, RetryPlan, next_attempt
+from mta.rules.delivery.breaker import LONGEST_SHUT, WHOLE, Breaker, after_outcomes
+from mta.rules.delivery.retry import JITTER, RetryPlan, next_attempt
 
 PLAN = RetryPlan((60.0, 300.0, 900.0, 3_600.0), give_up_after=86_400.0)
 NOW = 1_000.0

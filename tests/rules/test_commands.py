@@ -5,7 +5,7 @@ import pytest
 from mta.model.address import Address
 from mta.model.outcome import Reply
 
-from mta.rules.commands import (
+from mta.rules.submission.commands import (
     RECIPIENT,
     SENDER,
     Chunk,

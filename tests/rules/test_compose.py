@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mta.model.address import parse_address
 from mta.model.draft import Attachment, Draft, Mailbox
 
-from mta.rules.compose import CONTROL, MAX_LINE, WIDTH, composed, field, objection_to_field
-from mta.rules.headers import fields
+from mta.rules.message.compose import CONTROL, MAX_LINE, WIDTH, composed, field, objection_to_field
+from mta.rules.message.headers import fields
 
 ANN = Mailbox(parse_address("ann@here.test"))
 BOB = Mailbox(parse_address("bob@there.test"))

@@ -4,9 +4,9 @@ import pytest
 
 from mta.model.address import Address
 
-from mta.rules.composition import completed_by_author, recipients_in, text_of, with_key
-from mta.rules.headers import read_header
-from mta.rules.mailboxes import MailboxError
+from mta.rules.message.composition import completed_by_author, recipients_in, text_of, with_key
+from mta.rules.message.headers import read_header
+from mta.rules.message.mailboxes import MailboxError
 
 ANN = Address("ann", "x.test")
 NOW = 1_800_000_000.0

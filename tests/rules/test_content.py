@@ -9,7 +9,7 @@ import pytest
 
 from mta.model.outcome import Reply
 
-from mta.rules.content import (
+from mta.rules.submission.content import (
     BARE_NEWLINE,
     LINE_TOO_LONG,
     NUL,

@@ -10,7 +10,7 @@ from mta.model.envelope import Envelope, MessageId, Recipient
 from mta.model.outcome import Outcome, Reply, Stage, Verdict, judge
 from mta.model.request import Deadline, Late, MessageRequest, Notice, RecipientRequest
 
-from mta.rules.deadline import (
+from mta.rules.delivery.deadline import (
     LAST_CALL,
     behind_mail,
     end_of,
@@ -22,7 +22,7 @@ from mta.rules.deadline import (
     missed,
     objection,
 )
-from mta.rules.retry import RetryPlan
+from mta.rules.delivery.retry import RetryPlan
 
 PLAN = RetryPlan((60.0,), give_up_after=1_000.0)
 LATER = judge(Reply(451, "later", 7, 1), Stage.RECIPIENT, Host("mx.test", "192.0.2.1", 25))

@@ -1,4 +1,4 @@
-from mta.rules.dkimrecord import DkimRecord
+from mta.rules.message.dkimrecord import DkimRecord
 
 RECORD = DkimRecord("example.com", "s1", "A" * 392)
 

@@ -10,7 +10,7 @@ from mta.model.address import parse_address
 from mta.model.envelope import Client, MessageId
 from mta.model.request import MessageRequest, Notice, RecipientRequest, Returned
 
-from mta.rules.dropfile import (
+from mta.rules.message.dropfile import (
     Drop,
     DropError,
     drop_file,

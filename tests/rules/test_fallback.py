@@ -16,7 +16,7 @@ from mta.model.outcome import (
     unresolved,
 )
 
-from mta.rules.fallback import Reason, reason_to_fall_back
+from mta.rules.delivery.fallback import Reason, reason_to_fall_back
 
 MX = Host("mx.there.test", "192.0.2.1", 25)
 

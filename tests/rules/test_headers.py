@@ -10,7 +10,7 @@ import pytest
 from mta.model.address import Address
 from mta.model.envelope import Client, MessageId
 
-from mta.rules.headers import (
+from mta.rules.message.headers import (
     MAX_HEADER,
     MAX_RECEIVED,
     Passage,

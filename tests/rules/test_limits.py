@@ -4,7 +4,7 @@ import pytest
 
 from mta.model.address import Address
 
-from mta.rules.limits import NO_LIMITS, Limits, limits_in, within
+from mta.rules.delivery.limits import NO_LIMITS, Limits, limits_in, within
 
 PEOPLE = tuple(Address(name, f"{name[0]}.test") for name in ("a1", "b1", "a2", "c1", "b2"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mta.rules.lockout import Claim, Lock, Lockout, LockoutPlan, network_of
+from mta.rules.submission.lockout import Claim, Lock, Lockout, LockoutPlan, network_of
 
 PLAN = LockoutPlan(failures=3, failures_of_user=5)
 ANN_AT_HOME = Claim("ann", "192.0.2.1", exists=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mta.rules.mailboxes import MailboxError, mailboxes
+from mta.rules.message.mailboxes import MailboxError, mailboxes
 
 
 @pytest.mark.parametrize(

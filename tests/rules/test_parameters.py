@@ -14,8 +14,8 @@ from mta.model.request import (
     Returned,
 )
 
-from mta.rules.commands import parse_mail, parse_rcpt
-from mta.rules.parameters import BASIC, MAX_ENVELOPE_ID, MAX_ORIGINAL
+from mta.rules.submission.commands import parse_mail, parse_rcpt
+from mta.rules.submission.parameters import BASIC, MAX_ENVELOPE_ID, MAX_ORIGINAL
 
 ALL = BASIC | {"DSN", "REQUIRETLS", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "AUTH"}
 NOW = 1_700_000_000.0

@@ -4,8 +4,8 @@ import pytest
 
 from mta.model.address import parse_address
 
-from mta.rules.headers import read_header
-from mta.rules.preflight import MAX_LINE, caveats
+from mta.rules.message.headers import read_header
+from mta.rules.submission.preflight import MAX_LINE, caveats
 
 GOOD = b"From: ann@here.test\r\nTo: bob@there.test\r\nSubject: hi\r\n"
 ONE_CLICK = (

@@ -10,8 +10,8 @@ from mta.model.envelope import Destination, Envelope, MessageId, Recipient, Road
 from mta.model.outcome import Outcome, Reply, Scope, Stage, broken, judge
 from mta.model.request import Notice, RecipientRequest
 
-from mta.rules.fallback import Reason
-from mta.rules.progress import (
+from mta.rules.delivery.fallback import Reason
+from mta.rules.delivery.progress import (
     Mode,
     Step,
     after_attempt,
@@ -19,7 +19,7 @@ from mta.rules.progress import (
     road_of,
     suspended,
 )
-from mta.rules.retry import AMBIGUOUS_DELAY, RetryPlan
+from mta.rules.delivery.retry import AMBIGUOUS_DELAY, RetryPlan
 
 PLAN = RetryPlan((60.0, 300.0), give_up_after=10_000.0)
 ACCEPTED_AT = 1_000.0

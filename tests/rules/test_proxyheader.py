@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from mta.rules.proxyheader import (
+from mta.rules.submission.proxyheader import (
     MAX_LENGTH,
     Malformed,
     Partial,

@@ -6,7 +6,7 @@ import pytest
 
 from mta.model.user import NO_LIMIT, Allowance
 
-from mta.rules.quota import (
+from mta.rules.submission.quota import (
     DAY,
     EMPTY,
     HOUR,

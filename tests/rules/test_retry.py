@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from mta.rules.retry import AMBIGUOUS_DELAY, JITTER, RetryPlan, next_attempt
+from mta.rules.delivery.retry import AMBIGUOUS_DELAY, JITTER, RetryPlan, next_attempt
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 PLAN = RetryPlan((1 * MINUTE, 5 * MINUTE, 15 * MINUTE, 1 * HOUR), give_up_after=1 * DAY)

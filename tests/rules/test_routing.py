@@ -10,7 +10,7 @@ import pytest
 from mta.model.domain import Answer, Finding, Host, Mx
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, broken, judge
 
-from mta.rules.routing import (
+from mta.rules.delivery.routing import (
     MAX_ADDRESSES_CONSIDERED,
     MAX_HOSTS_CONSIDERED,
     Route,

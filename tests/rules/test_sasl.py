@@ -6,7 +6,7 @@ import pytest
 
 from mta.model.outcome import Reply
 
-from mta.rules.sasl import (
+from mta.rules.submission.sasl import (
     Challenge,
     Credentials,
     Exchange,

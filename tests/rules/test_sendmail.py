@@ -2,7 +2,7 @@
 
 import pytest
 
-from mta.rules.sendmail import Call, Mode, UsageError, read_call
+from mta.rules.message.sendmail import Call, Mode, UsageError, read_call
 
 CALLS = [
     ("bob@x.test", Call(recipients=("bob@x.test",))),

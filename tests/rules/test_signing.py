@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from mta.model.address import Address
 
-from mta.rules import signing
-from mta.rules.headers import read_header
-from mta.rules.signing import (
+from mta.rules.message import signing
+from mta.rules.message.headers import read_header
+from mta.rules.message.signing import (
     MAX_INSTANCES,
     SigningKey,
     author,

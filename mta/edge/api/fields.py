@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from mta.model.address import MAX_DOMAIN, MAX_LOCAL, Address, AddressError, parse_address
 from mta.model.draft import Mailbox
 
-from mta.rules.compose import CONTROL
+from mta.rules.message.compose import CONTROL
 
 MAX_NAME = 256  # characters of a display name, or of a file's
 MAX_ADDRESS = MAX_LOCAL + 1 + MAX_DOMAIN

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from mta.model.address import Address
 from mta.model.draft import Attachment, Draft
 
-from mta.rules.compose import objection_to_field
+from mta.rules.message.compose import objection_to_field
 
 from mta.edge.api.fields import (
     MAX_NAME,

@@ -14,9 +14,9 @@ from mta.model.order import Order
 from mta.model.outcome import Reply
 from mta.model.request import Deadline, Late, MessageRequest
 
-from mta.rules.compose import composed
-from mta.rules.content import TOO_LARGE, normalised
-from mta.rules.headers import digest_of, is_key
+from mta.rules.message.compose import composed
+from mta.rules.message.headers import digest_of, is_key
+from mta.rules.submission.content import TOO_LARGE, normalised
 
 from mta.edge.api.calls import JSON, ApiLimits, Call
 from mta.edge.api.forms import MessageForm

@@ -17,7 +17,7 @@ from typing import TypeVar
 from mta.model.envelope import Client, MessageId, Submission
 from mta.model.trouble import MaildropError
 
-from mta.rules.dropfile import (
+from mta.rules.message.dropfile import (
     MAX_LINE,
     DropError,
     drop_id,

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mta.rules.dropfile import SUFFIX
+from mta.rules.message.dropfile import SUFFIX
 
 from mta.edge.maildrop import TEMPORARY
 

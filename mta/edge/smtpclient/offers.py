@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
 
-from mta.rules.limits import NO_LIMITS, Limits, limits_in
+from mta.rules.delivery.limits import NO_LIMITS, Limits, limits_in
 
 from mta.edge.smtpclient.replies import RawReply
 

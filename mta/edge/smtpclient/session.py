@@ -10,7 +10,7 @@ from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import Letter
 from mta.model.outcome import Outcome, Verdict
 
-from mta.rules.limits import NO_LIMITS, within
+from mta.rules.delivery.limits import NO_LIMITS, within
 
 from mta.edge.smtpclient.conversation import Conversation
 from mta.edge.smtpclient.transaction import Transaction

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from mta.model.listener import TlsStart
 from mta.model.outcome import Reply
 
-from mta.rules.proxyheader import Malformed, Partial, parse_proxy_header
+from mta.rules.submission.proxyheader import Malformed, Partial, parse_proxy_header
 
 from mta.edge.submission.entrance import UNIX_CLIENT, Entrance
 from mta.edge.submission.link import client_of

@@ -14,7 +14,8 @@ from mta.model.outcome import Reply
 from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT, MessageRequest, RecipientRequest
 from mta.model.user import LoginRefused, User
 
-from mta.rules.commands import (
+from mta.rules.delivery.deadline import is_over
+from mta.rules.submission.commands import (
     RECIPIENT,
     SENDER,
     Command,
@@ -27,9 +28,8 @@ from mta.rules.commands import (
     parse_rcpt,
     read_command,
 )
-from mta.rules.deadline import is_over
-from mta.rules.parameters import NOTHING_ASKED, Asked
-from mta.rules.sasl import Credentials
+from mta.rules.submission.parameters import NOTHING_ASKED, Asked
+from mta.rules.submission.sasl import Credentials
 
 from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
 from mta.edge.submission.login import Login

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from mta.model.listener import Auth, Listener, Network, TlsStart
 
-from mta.rules.content import BareNewlines
+from mta.rules.submission.content import BareNewlines
 
 from mta.edge.submission.settings import Door, Logins, SessionLimits
 from mta.edge.submission.terms import Terms

@@ -3,7 +3,7 @@
 from mta.model.outcome import Reply
 from mta.model.user import LoginRefused, Refusal, User
 
-from mta.rules.sasl import Challenge, Credentials, Exchange, start
+from mta.rules.submission.sasl import Challenge, Credentials, Exchange, start
 
 from mta.edge.submission.answers import Answer, Step
 

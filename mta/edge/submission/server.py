@@ -13,7 +13,7 @@ from mta.model.listener import Listener, TlsStart
 from mta.model.outcome import Reply
 from mta.model.site import site_of
 
-from mta.rules.content import BareNewlines
+from mta.rules.submission.content import BareNewlines
 
 from mta.edge.submission.arrivals import Arrivals
 from mta.edge.submission.entrance import Entrance, Service

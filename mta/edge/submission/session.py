@@ -13,8 +13,8 @@ from typing import cast
 from mta.model.envelope import Submission
 from mta.model.outcome import Reply
 
-from mta.rules.content import TOO_LARGE, ChunkReader, ContentReader
-from mta.rules.sasl import MAX_RESPONSE, Credentials
+from mta.rules.submission.content import TOO_LARGE, ChunkReader, ContentReader
+from mta.rules.submission.sasl import MAX_RESPONSE, Credentials
 
 from mta.edge.submission.answers import Answer, ChunkToRead, Step, line_of
 from mta.edge.submission.dialogue import Dialogue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
-from mta.rules.sasl import Mechanism
+from mta.rules.submission.sasl import Mechanism
 
 from mta.edge.submission.answers import Answer
 from mta.edge.submission.settings import Door, SessionLimits

@@ -8,7 +8,7 @@ from mta.model.request import Returned
 from mta.model.value import value
 
 from mta.rules.dsn.owed import Action
-from mta.rules.headers import header_of
+from mta.rules.message.headers import header_of
 
 MAX_HEADER = 64 * 1024  # octets of the original's header that a report carries
 MAX_WHOLE = 50_000  # octets of a message that comes back whole: Postfix's bounce_size_limit

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mta.rules.parameters import MAX_ENVELOPE_ID
+from mta.rules.submission.parameters import MAX_ENVELOPE_ID
 
 # With a colon: it has a value. -q has one now and then, so it is looked at before the others.
 _SHORT = "A:B:C:F:GIL:N:O:R:UV:X:b:cd:e:f:h:imno:p:r:stvx"

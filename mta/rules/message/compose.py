@@ -42,7 +42,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9._ -]{1,60}")
 # Characters of a parameter's section, RFC 2231 §3; none parts an escape.
 _SECTION = re.compile("(?:%..|[^%]){1,20}")
-# Possessive, as in rules.headers; a list of the lines would take twenty times their memory.
+# Possessive, as in rules.message.headers; a list of the lines would take twenty times their memory.
 _SHORT_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % WIDTH)
 _NOT_PLAIN = re.compile(rb"[^\t\n -~]|[ \t]\n")
 

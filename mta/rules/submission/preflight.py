@@ -11,7 +11,7 @@ from mta.model.address import Address
 from mta.model.order import Caveat
 from mta.model.outcome import Reply
 
-from mta.rules.headers import Header
+from mta.rules.message.headers import Header
 
 MAX_LINE = 998  # octets without CRLF, RFC 5322 §2.1.1
 MANY = 50  # recipients: a message to so many at once is bulk mail

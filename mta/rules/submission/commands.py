@@ -13,7 +13,7 @@ from mta.model.address import Address, AddressError, parse_address
 from mta.model.outcome import Reply
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 
-from mta.rules.parameters import (
+from mta.rules.submission.parameters import (
     BASIC,
     NOTHING_ASKED,
     Asked,

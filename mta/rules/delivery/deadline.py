@@ -6,7 +6,7 @@ from mta.model.envelope import Envelope
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import Deadline, Late, Notice, RecipientRequest
 
-from mta.rules.retry import RetryPlan
+from mta.rules.delivery.retry import RetryPlan
 
 LAST_CALL = 10.0  # seconds before a deadline, when the last attempt begins: it takes some itself
 _NEVER = frozenset({Notice.NEVER})

@@ -9,9 +9,9 @@ from mta.model.outcome import Outcome, Verdict
 from mta.model.request import Deadline, Notice
 from mta.model.value import value
 
-from mta.rules.deadline import final, is_relay_told, missed
-from mta.rules.fallback import Reason, reason_to_fall_back
-from mta.rules.retry import RetryPlan, next_attempt
+from mta.rules.delivery.deadline import final, is_relay_told, missed
+from mta.rules.delivery.fallback import Reason, reason_to_fall_back
+from mta.rules.delivery.retry import RetryPlan, next_attempt
 
 
 class Mode(StrEnum):

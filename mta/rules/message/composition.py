@@ -1,7 +1,7 @@
 """What a program wrote for sendmail(1), made into a message and an envelope.
 
-The server completes more of it when it takes it (`rules.headers`): this is what only the caller's
-side knows.
+The server completes more of it when it takes it (`rules.message.headers`): this is what only the
+caller's side knows.
 """
 
 import re
@@ -10,8 +10,8 @@ from email.utils import formataddr, formatdate
 
 from mta.model.address import Address, refuse_unicode
 
-from mta.rules.headers import Header, read_header
-from mta.rules.mailboxes import MailboxError, mailboxes
+from mta.rules.message.headers import Header, read_header
+from mta.rules.message.mailboxes import MailboxError, mailboxes
 
 _FROM_LINES = re.compile(
     rb"(?:>*From [^\n]*\n)+"

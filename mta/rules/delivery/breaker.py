@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mta.model.outcome import Outcome, Scope, Stage, Verdict
 
-from mta.rules.retry import JITTER, RetryPlan
+from mta.rules.delivery.retry import JITTER, RetryPlan
 
 LONGEST_SHUT = 900.0  # seconds: how late we may notice that a destination is back
 

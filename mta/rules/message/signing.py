@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mta.model.address import Address, AddressError, parse_domain, refuse_unicode
 
-from mta.rules.headers import Header
+from mta.rules.message.headers import Header
 
 MAX_FROM = 16 * 1024  # octets of a From field that are looked at
 MAX_INSTANCES = 50  # fields of one name that are signed

@@ -16,8 +16,8 @@ from mta.model.outcome import Reply
 from mta.model.request import NOTHING_FOR_RECIPIENT, MessageRequest, RecipientRequest
 from mta.model.value import value
 
-from mta.rules.content import BareNewlines, ContentReader
-from mta.rules.parameters import (
+from mta.rules.submission.content import BareNewlines, ContentReader
+from mta.rules.submission.parameters import (
     Parameters,
     asked_for_recipient,
     asked_in,

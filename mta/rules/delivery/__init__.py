@@ -1,0 +1,1 @@
+"""Where a message goes, over what, when again, and when to stop."""

@@ -1,0 +1,1 @@
+"""Who may hand mail in, what clients say, and what it asks for."""
