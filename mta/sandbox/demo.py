@@ -90,7 +90,7 @@ class Demonstration:
             code, text = client.data(_letter(recipients, character.does))
         if code != 250:
             raise SandboxError(f"the message to {character.domain} was refused: {code} {text!r}")
-        return text.decode().split()[-1]  # as in "2.0.0 Queued as ID"
+        return text.decode().split()[3]  # as in "2.0.0 Queued as ID (1 warning: ...)"
 
     def _show_fate(self, character: Character, id: str) -> None:
         is_to_end = all(expected.fate is not Fate.DEFERRED for expected in character.expected)

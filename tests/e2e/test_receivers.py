@@ -34,7 +34,7 @@ def send(server: ServerProcess, recipient: str, content: bytes) -> str:
         client.rcpt(recipient)
         code, text = client.data(content)
     assert code == 250
-    return text.decode().split()[-1]
+    return text.decode().split()[3]
 
 
 @contextmanager

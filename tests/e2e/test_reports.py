@@ -27,7 +27,7 @@ def send(
             assert client.rcpt(recipient, words)[0] == 250
         code, text = client.data(letters.plain(next(iter(wishes))))
     assert code == 250
-    return text.decode().split()[-1]
+    return text.decode().split()[3]
 
 
 def groups(content: bytes) -> list[Message]:

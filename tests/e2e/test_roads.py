@@ -17,7 +17,7 @@ def send(server: ServerProcess, recipient: str) -> str:
         client.rcpt(recipient)
         code, text = client.data(letters.plain(recipient))
     assert code == 250
-    return text.decode().split()[-1]
+    return text.decode().split()[3]
 
 
 def trusting(server: ServerProcess, internet: Internet) -> ServerProcess:

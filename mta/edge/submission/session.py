@@ -76,6 +76,7 @@ class Session(Link):
         self._known_client = client
         self._is_inside = False
         self._has_long_line = False
+        self._has_lost_count = False  # the long line said BDAT: nobody knows where its chunk ends
         self._held = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,6 +132,8 @@ class Session(Link):
         """What is kept of a line that has not ended: of one that is too long, only the end."""
         if len(line) <= limit:
             return line
+        if not self._has_long_line:
+            self._has_lost_count = line[:4].upper() == b"BDAT"
         self._has_long_line = True
         return line[-1:]  # it may be the CR before an LF
 
@@ -184,6 +187,8 @@ class Session(Link):
             # to be taken for a command.
             return Answer(line_of(_BARE_LF), Step.CUT)
         if self._has_long_line or len(line) > self._limits.command_length:
+            if self._has_lost_count or line[:4].upper() == b"BDAT":
+                return Answer(line_of(_LONG_LINE), Step.CUT)
             self._has_long_line = False
             return self._dialogue.error(_LONG_LINE)
         try:

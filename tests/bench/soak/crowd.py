@@ -112,7 +112,7 @@ class Crowd:
         try:
             if is_abandoned:
                 await abandon(session, content)
-            id = (await session.finish(content)).split()[-1]
+            id = (await session.finish(content)).split()[3]  # as in "2.0.0 Queued as ID"
         finally:
             digest = sha256(content).digest()
             message = Sent(test_id, SENDER, recipients, digest, len(content) >= LARGE, id)
