@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mta.model.trouble import SigningError
 
-from mta.edge.tls import CertificateError, server_context
+from mta.edge.tls import CertificateError, objection_to_term, server_context
 
 from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
@@ -41,12 +43,12 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
     if problems:
         print_problems(problems, is_json=arguments.json)
         return 2
-    surprises = [*warnings(settings), *weak_keys(settings)]
+    told = [*surprises(settings), *weak_keys(settings)]
     if arguments.json:
-        print(json.dumps({"warnings": surprises}), file=sys.stderr)
+        print(json.dumps({"warnings": told}), file=sys.stderr)
         print(json.dumps(settings.shown(), indent=2))
     else:
-        print("".join(f"warning: {text}\n" for text in surprises), end="", file=sys.stderr)
+        print("".join(f"warning: {text}\n" for text in told), end="", file=sys.stderr)
         print(as_yaml(settings.shown()), end="")
     return 0
 
@@ -67,6 +69,18 @@ def file_problems(settings: Settings) -> Iterator[str]:
         UsersFile(settings.users).read()
     except ConfigError as error:
         yield from (f"users: {problem}" for problem in error.problems)
+
+
+def surprises(settings: Settings) -> Iterator[str]:
+    """What an operator should hear about settings and a certificate that can be used."""
+    yield from warnings(settings)
+    certificate, key = settings.tls.certificate, settings.tls.key
+    if certificate and key:
+        with suppress(CertificateError):  # replaced in this moment
+            context = server_context(certificate, key)
+            objection = objection_to_term(certificate, context, time.time())
+            if objection is not None:
+                yield f"tls.certificate: {objection}"
 
 
 def weak_keys(settings: Settings) -> Iterator[str]:

@@ -19,7 +19,7 @@ from mta.edge.submission import Given, place_of, reserve
 from mta.edge.systemd import Notifier, handed_sockets
 
 from mta.app import Server
-from mta.cli.check import file_problems
+from mta.cli.check import file_problems, surprises
 from mta.cli.options import (
     Commands,
     add_command,
@@ -28,7 +28,7 @@ from mta.cli.options import (
     with_settings,
 )
 from mta.cli.prose import start_log
-from mta.config import ConfigError, Settings, load_settings, warnings
+from mta.config import ConfigError, Settings, load_settings
 from mta.config.settings import EventStyle
 from mta.fittings import (
     STARTUP_ERRORS,
@@ -105,7 +105,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
         if problems:
             print_problems(problems, is_json=arguments.json)
             return 2
-        for warning in warnings(settings):
+        for warning in surprises(settings):
             log.warning(warning)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -284,7 +284,7 @@ def _reload(
     except STARTUP_ERRORS as error:
         log.error("not reloaded, the old settings stay in force: %s", error)
     else:
-        for warning in warnings(settings):
+        for warning in surprises(settings):
             log.warning(warning)
         for path in FIXED:
             if attrgetter(path)(settings) != attrgetter(path)(first):

@@ -1,6 +1,8 @@
 """TLS for our listeners: what it is, and a certificate that may be replaced while we run."""
 
 import ssl
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 # Forward secrecy and authenticated encryption alone, for TLS 1.2; 1.3 has nothing else.
@@ -90,4 +92,59 @@ def _no_passphrase() -> str:
 def _explained(error: ssl.SSLError, certificate: Path, key: Path) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
         return f"{key}: expected the key of {certificate}, found another one's"
-    return f"{certificate}, {key}: expected a certificate and its key in PEM, {error.reason}"
+    found = error.reason or "found something else"
+    return f"{certificate}, {key}: expected a certificate and its key in PEM, {found}"
+
+
+# How long it lasts
+
+_SOON = 7 * 86400.0  # seconds before the end; what renews by itself has done so by then
+_WHENEVER = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: OpenSSL has it, and Python no name for it
+
+
+def objection_to_term(certificate: Path, context: ssl.SSLContext, now: float) -> str | None:
+    """What is wrong with the time that a certificate is good for, if anything is.
+
+    `context` is what serves it, `now` in Unix seconds.
+    """
+    term = _term(certificate, context)
+    if term is None:
+        return None
+    begins_at, ends_at = term
+    if now < begins_at:
+        return f"{certificate} is good from {_day(begins_at)} only; clients refuse it until then"
+    if now >= ends_at:
+        return f"{certificate} has expired on {_day(ends_at)}; clients refuse it, so renew it"
+    if now >= ends_at - _SOON:
+        return f"{certificate} expires on {_day(ends_at)}; renew it"
+    return None
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
+def _term(certificate: Path, context: ssl.SSLContext) -> tuple[float, float] | None:
+    """From when until when it is good, in Unix seconds; None where a client cannot read it.
+
+    Python reads a certificate for those alone who have verified it: so a client that trusts
+    nothing else shakes hands with `context`, in memory.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_WHENEVER)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs = client.wrap_bio(to_client, to_server)
+    ours = context.wrap_bio(to_server, to_client, server_side=True)
+    try:
+        client.load_verify_locations(certificate)
+        for side in (theirs, ours, theirs):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        found = theirs.getpeercert() or {}
+    except (OSError, ValueError):  # ValueError: the handshake has not come to its end
+        return None
+    begin, end = found.get("notBefore"), found.get("notAfter")
+    if not isinstance(begin, str) or not isinstance(end, str):
+        return None
+    return ssl.cert_time_to_seconds(begin), ssl.cert_time_to_seconds(end)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from mta.edge.certificates import ensure_self_signed
 from mta.edge.rsa import new_key
-from mta.edge.tls import CertificateError, ServerCertificate, server_context
+from mta.edge.tls import CertificateError, ServerCertificate, objection_to_term, server_context
 
 NOW = 1_750_000_000.0
 
@@ -310,3 +310,27 @@ def test_a_key_behind_a_passphrase_is_refused_and_nobody_is_asked(tmp_path: Path
     )
 
     assert refusal(certificate, key) == f"{key}: needs a passphrase; save the key without one"
+
+
+# How long it lasts
+
+
+@pytest.mark.parametrize(
+    ("days", "objection"),
+    [
+        (-2, "is good from 2025-06-14 only; clients refuse it until then"),
+        (0, None),
+        (3642, None),
+        (3644, "expires on 2035-06-13; renew it"),
+        (3651, "has expired on 2035-06-13; clients refuse it, so renew it"),
+    ],
+)
+def test_a_certificate_is_objected_to_outside_its_term_and_in_its_last_week(
+    tmp_path: Path, days: int, objection: str | None
+) -> None:
+    certificate, key = ensure_self_signed(tmp_path, "mail.example.com", NOW)
+    context = server_context(certificate, key)
+
+    found = objection_to_term(certificate, context, NOW + days * 86400)
+
+    assert found == (objection and f"{certificate} {objection}")
