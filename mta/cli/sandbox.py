@@ -36,7 +36,10 @@ def add_to(commands: Commands) -> None:
         help="where mail, keys, configuration and spool are kept (default: ./sandbox)",
     )
     parser.add_argument(
-        "--port", type=int, default=8025, help="where the server listens (default: 8025; 0: any)"
+        "--port",
+        type=int,
+        default=8025,
+        help="where the server listens (default: 8025; 0: any); HTTP is at the next",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(run=run)
@@ -65,6 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(internet: Internet, arguments: argparse.Namespace) -> dict[str, Any]:
     settings = internet.world.settings(f"127.0.0.1:{arguments.port}")
     settings["delivery"]["give_up_after"] = PATIENCE
+    settings["admin"] = {"address": f"127.0.0.1:{arguments.port and arguments.port + 1}"}
+    users = internet.world.folder / "users.yaml"
+    users.touch(mode=0o600)
+    settings["users"] = str(users)
     is_for_people = sys.stdout.isatty() and not arguments.json
     settings["log"] = {"events": "people" if is_for_people else "json"}
     return settings
@@ -97,6 +104,8 @@ def _guide(characters: Sequence[Character], server: ServerProcess) -> Iterator[s
     yield f"\nAccepted mail appears in {server.config.parent / 'mail'}, reports to"
     yield f"app@{SENDER_DOMAIN} in {SENDER_DOMAIN} there. The same server answers to, for instance:"
     yield f"\n  mta queue list --config {server.config}"
+    yield f"  mta user add app --no-password --config {server.config}"
+    yield f"  mta user token add app --config {server.config}    # a token for HTTP"
     yield "\nWhat happens is told below. Ctrl-C ends it.\n"
 
 
