@@ -130,7 +130,7 @@ class Upkeep:
             return
         if users is self.users:  # no reload came between
             self._gatekeeper.replace(users.accounts)
-            log.info("%s has changed: %d users may log in", users.path, len(users.accounts))
+            log.info("%s has changed; users in it: %d", users.path, len(users.accounts))
 
     async def _renew_certificate(self) -> None:
         """Use the certificate that has taken the place of ours, if one has."""

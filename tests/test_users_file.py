@@ -107,7 +107,7 @@ def test_all_mistakes_are_reported_at_once(path: Path) -> None:
 
 
 def test_a_file_that_is_missing_is_a_mistake(path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a readable file, No such file"):
+    with pytest.raises(ConfigError, match=r"no such file; `mta user add NAME` makes it"):
         UsersFile(path).read()
 
 

@@ -32,7 +32,7 @@ def add_command(
         "--config",
         type=Path,
         metavar="FILE",
-        help="the configuration (default: config.yaml in this folder, if there is one)",
+        help="the configuration (default: $MTA_CONFIG, or config.yaml in this folder)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser

@@ -101,7 +101,10 @@ def _held(settings: Settings) -> list[tuple[Envelope, Path]]:
     try:
         is_there = settings.spool.is_dir()
     except OSError as error:  # a folder above it is shut to us
-        raise SpoolError(f"the spool {settings.spool} cannot be read: {error}") from error
+        raise SpoolError(
+            f"the spool {settings.spool} cannot be read: {error.strerror}; "
+            "run this as the user that mta runs as"
+        ) from error
     if not is_there:
         raise SpoolError(
             f"expected a spool at {settings.spool}, found none: give the server's --config, "

@@ -168,10 +168,17 @@ class UsersFile:
         """The accounts in the file. Raises ConfigError; `accounts` are then as they were."""
         self._stamp = self._stamp_now()
         self.is_broken = True
-        entries = read_users(self.path) if self.path else {}
+        entries = self._entries()
         self.accounts = tuple(entry.account(name) for name, entry in entries.items())
         self.is_broken = False
         return self.accounts
+
+    def _entries(self) -> dict[str, Entry]:
+        if self.path is None:
+            return {}
+        if not self.path.exists():
+            raise ConfigError([f"{self.path}: no such file; `mta user add NAME` makes it"])
+        return read_users(self.path)
 
     def _stamp_now(self) -> Stamp | None:
         if self.path is None:

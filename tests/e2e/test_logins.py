@@ -139,7 +139,7 @@ def test_a_user_that_is_added_may_log_in_at_once(own: ServerProcess) -> None:
     assert own.event(event="login-failed")["text"] == "no such user"
 
     rewrite(path, f"bob: {{password: {HASH}}}")
-    own.says("users.yaml has changed: 1 users may log in")
+    own.says("users.yaml has changed; users in it: 1")
 
     assert log_in(own, "Bob", "correct horse") == 235
     assert log_in(own, "ann", "correct horse") == 535

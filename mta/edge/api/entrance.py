@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -78,11 +79,11 @@ class ApiServer:
         try:
             self._sockets = await _listening(*self._place)
         except OSError as error:
-            reason = error.strerror or str(error)
             _log.warning(
-                "admin: cannot listen at %s:%d (%s): no HTTP; tried again every %d s",
+                "admin: cannot listen at %s:%d (%s): no HTTP; tried again every %d s; "
+                "admin.address moves it",
                 *self._place,
-                reason,
+                _reason(error),
                 self._retry_seconds,
             )
             return False
@@ -141,3 +142,9 @@ async def _listening(host: str, port: int) -> list[socket.socket]:
     for each in opened:
         each.setblocking(False)
     return opened
+
+
+def _reason(error: OSError) -> str:
+    """What is wrong, without the sentence that asyncio adds."""
+    is_of_system = error.errno is not None and error.errno > 0  # names that fail have others
+    return os.strerror(error.errno or 0) if is_of_system else error.strerror or str(error)

@@ -147,7 +147,10 @@ class Disk:
         except BlockingIOError:
             holder = os.pread(file, 20, 0).strip().decode("ascii", "replace") or "unknown"
             os.close(file)
-            raise SpoolError(f"{path.parent} is in use by process {holder}") from None
+            raise SpoolError(
+                f"{path.parent} is in use by process {holder}; "
+                "stop that one, or give this one a spool of its own"
+            ) from None
         except BaseException:
             os.close(file)
             raise
@@ -249,5 +252,6 @@ _CURES = {
     errno.ENOSPC: "; make room on its disk",
     errno.EDQUOT: "; raise the quota of the user that mta runs as",
     errno.EACCES: "; let the user that mta runs as read and write there",
+    errno.ENOTDIR: "; name a folder, or a path where none is yet",
     errno.EROFS: "; mount its disk for writing",
 }
