@@ -116,7 +116,7 @@ def test_a_second_process_is_kept_out_and_told_who_is_in(tmp_path: Path) -> None
     async def scenario() -> None:
         spool = opened(tmp_path / "spool")
         try:
-            with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()}$"):
+            with pytest.raises(SpoolError, match=rf"in use by process {os.getpid()};"):
                 opened(tmp_path / "spool")
         finally:
             await spool.close()
