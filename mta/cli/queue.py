@@ -86,7 +86,7 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
         print(f"    {_state(recipient, now)}")
     print()
     for line in header.decode("utf-8", "backslashreplace").split("\r\n"):
-        print(printable(line))
+        print(printable(line.expandtabs()))
     return 0
 
 

@@ -19,7 +19,7 @@ from mta.cli import main
 
 CONTENT = (
     b"Subject: caf\xc3\xa9\r\nX-Odd: \x1b[31m\r\nX-Line: a\xe2\x80\xa8    b@c.test: delivered\r\n"
-    b"\r\nBody\r\n"
+    b"X-Folded: a\r\n\tb\r\n\r\nBody\r\n"
 )
 MIRRORED = parse_address("\u202enna@here.test")  # a terminal shows it as ann
 HOST = Host("mx.there.test", "192.0.2.1", 25)
@@ -93,6 +93,7 @@ def test_one_message_is_shown_with_its_header_and_nothing_that_moves_a_terminal(
     assert status == 0
     assert "Subject: café" in out
     assert r"X-Odd: \x1b[31m" in out
+    assert "X-Folded: a\n        b\n" in out
     assert r"X-Line: a\u2028    b@c.test: delivered" in out.splitlines()
     assert "carol@there.test: delivered" in out
     assert "Body" not in out
