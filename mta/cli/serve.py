@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 
 from mta.model.listener import Endpoint, Handed, Listener
 
@@ -21,6 +23,7 @@ from mta.edge.systemd import Notifier, handed_sockets
 from mta.app import Server
 from mta.cli.check import file_problems, surprises
 from mta.cli.options import (
+    DEFAULT_CONFIG,
     Commands,
     add_command,
     config_path,
@@ -188,7 +191,7 @@ async def _supervise(
         supervisor.reload(fittings_for(settings).room)
 
     def say_ready() -> None:
-        _say_what_to_try(places, settings, count)
+        _say_what_to_try(places, settings, arguments.config, count)
         notifier.say("READY=1")
 
     reload_all = partial(_reload, settings, reload, arguments, notifier)
@@ -226,7 +229,7 @@ async def _serve(
         await server.start()
         reload = partial(_reload, settings, server.reload, arguments, notifier)
         _on_signals(stop.set, reload, notifier)
-        _say_what_to_try(server.places, settings, 1)
+        _say_what_to_try(server.places, settings, arguments.config, 1)
         notifier.say("READY=1")
         heart = asyncio.create_task(_beat(notifier), name="watchdog")
         await server.run(stop)
@@ -293,13 +296,16 @@ def _reload(
     notifier.say("READY=1")
 
 
-def _say_what_to_try(places: Sequence[str], settings: Settings, processes: int) -> None:
+def _say_what_to_try(
+    places: Sequence[str], settings: Settings, config: Path | None, processes: int
+) -> None:
     many = f", {processes} processes" if processes > 1 else ""
     where = f"{settings.hostname} on {', '.join(places)}"
     log.info("ready: %s, spool %s%s", where, settings.spool, many)
     for place in [place for place in places if not place.startswith("unix:")][:1]:
         log.info("try: curl smtp://%s --mail-from ME --mail-rcpt YOU -T MESSAGE.eml", place)
-    log.info("see what waits: mta queue list; a world to try it in: mta sandbox")
+    named = f" --config {shlex.quote(str(config))}" if config not in {None, DEFAULT_CONFIG} else ""
+    log.info("see what waits: mta queue list%s; a world to try it in: mta sandbox", named)
 
 
 async def _beat(notifier: Notifier) -> None:
