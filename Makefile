@@ -28,10 +28,10 @@ demo: $(READY)
 	@$(BIN)/python -m mta.sandbox.demo
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 fast: $(READY)
-	$(BIN)/pytest -q -m "not peers and not slow"
+	$(BIN)/pytest -q -n auto --dist loadfile -m "not peers and not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .
