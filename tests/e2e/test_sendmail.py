@@ -31,6 +31,7 @@ from tests.e2e.sendmail import AS_NOBODY, environment_of, linked, send
 from tests.e2e.sink import Sink
 from tests.e2e.traffic import Sent
 from tests.e2e.watching import wait_until
+from tests.strangers import let_in
 
 ME = getpwuid(os.getuid()).pw_name
 MESSAGE = b"Subject: hello\n\nIt works.\n"
@@ -371,8 +372,7 @@ def test_other_names_do_other_things(
 def test_a_user_who_is_not_the_server_s_can_drop(
     own: ServerProcess, alone: Mapping[str, str], internet: Internet, tmp_path: Path
 ) -> None:
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+    let_in(tmp_path)
     (tmp_path / "handover.yaml").chmod(0o644)
 
     done = send(

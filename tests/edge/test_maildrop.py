@@ -21,6 +21,8 @@ from mta.rules.message.dropfile import Drop, drop_file, drop_id
 from mta.edge.maildrop.folder import AT_ONCE, QUARANTINE, DropLimits, MaildropFolder
 from mta.edge.maildrop.leaving import leave, new_name
 
+from tests.strangers import let_in
+
 T = TypeVar("T")
 NAME = "0123456789abcdef" * 2
 DROP = Drop(parse_address("ann@x.test"), (parse_address("bob@y.test"),), b"Subject: x\r\n\r\nx\r\n")
@@ -154,8 +156,7 @@ def test_a_mode_that_the_operator_gave_it_stays(maildrop: MaildropFolder, folder
 def test_another_user_can_drop_but_neither_list_nor_read_nor_remove(
     maildrop: MaildropFolder, folder: Path, tmp_path: Path
 ) -> None:
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+    let_in(tmp_path)
     leave(folder, NAME, drop_file(DROP))
     theirs = new_name()
 
@@ -281,8 +282,7 @@ def test_a_folder_that_is_gone_is_trouble_and_can_be_made_again(
 def test_a_quarantine_of_somebody_else_is_not_used(
     maildrop: MaildropFolder, folder: Path, tmp_path: Path, plant: Callable[[Path], None]
 ) -> None:
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+    let_in(tmp_path)
     (folder / QUARANTINE).rmdir()
     assert as_user(NOBODY, lambda: plant(folder / QUARANTINE)) == 0
     (folder / "junk").write_bytes(b"")

@@ -139,6 +139,7 @@ class House:
             "hostname": "mail.app.test",
             "spool": str(self.spool),
             "listen": [{"address": f"{HOST}:{self.port.number}"}],
+            "admin": None,  # its port may be another server's, and free at last
             "limits": {"idle": f"{SERVER_IDLE}s"},
             "delivery": {
                 "port": self._exchanger_port.number,
