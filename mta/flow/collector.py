@@ -94,20 +94,11 @@ class Collector:
 
     async def _take(self, id: MessageId, submission: Submission) -> Reply:
         try:
-            objection = self._objection(submission)
+            objection = self._intake.objection_to_envelope(submission)
             return objection or await self._intake.accept(submission, id=id)
         except Exception:
             log.exception("%s: cannot be taken from the drop folder", id)
             return Reply(554, "An error in the server, which its log describes", 3, 0)
-
-    def _objection(self, submission: Submission) -> Reply | None:
-        sender, client = submission.sender, submission.client
-        objection = self._intake.objection_to_sender(sender, len(submission.content), client)
-        for count, recipient in enumerate(submission.recipients, 1):
-            objection = objection or self._intake.objection_to_recipient(
-                sender, recipient, count, client
-            )
-        return objection
 
     async def _free(self) -> None:
         """Remove the files of what is stored, and let it go its way. Raises MaildropError."""

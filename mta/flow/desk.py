@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from mta.model.envelope import MessageId
 from mta.model.order import Order, Receipt, Taking
-from mta.model.outcome import Reply
 from mta.model.trace import Trace
 
 from mta.flow.intake import Intake
@@ -31,7 +30,7 @@ class Desk:
 
     async def submit(self, order: Order) -> Receipt:
         """Take a message, or say why not; all of its recipients, or none."""
-        objection = self._objection(order)
+        objection = self._intake.objection_to_envelope(order.submission)
         if objection is None:
             receipt = await self._intake.order(order)
         else:
@@ -43,12 +42,3 @@ class Desk:
     async def trace(self, id: MessageId, user: str) -> Trace | None:
         """What became of a message of this user's, None where there is none; or LedgerError."""
         return await self._register.trace(id, user)
-
-    def _objection(self, order: Order) -> Reply | None:
-        submission, intake = order.submission, self._intake
-        sender, client = submission.sender, submission.client
-        objection = intake.objection_to_sender(sender, len(submission.content), client)
-        for count, recipient in enumerate(submission.recipients, start=1):
-            if objection is None:
-                objection = intake.objection_to_recipient(sender, recipient, count, client)
-        return objection

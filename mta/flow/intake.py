@@ -121,6 +121,16 @@ class Intake:
         objection = self._surplus(Load(recipients=count), client)
         return objection and self._refused(objection, sender, client)
 
+    def objection_to_envelope(self, submission: Submission) -> Reply | None:
+        """The first refusal to a message that came whole: to its MAIL, or to one of its RCPTs."""
+        sender, client = submission.sender, submission.client
+        objection = self.objection_to_sender(sender, len(submission.content), client)
+        for count, recipient in enumerate(submission.recipients, start=1):
+            if objection is not None:
+                break
+            objection = self.objection_to_recipient(sender, recipient, count, client)
+        return objection
+
     def objection_to_client(self, address: str) -> Reply | None:
         """The refusal to a connection, which is counted where it is not refused."""
         load = Load(connections=1)
