@@ -29,7 +29,7 @@ from mta.rules.message.headers import (
     read_header,
     waives_tls,
 )
-from mta.rules.message.signing import author, author_domain
+from mta.rules.message.signing import author
 from mta.rules.submission.admission import objection_to_author, objection_to_sender
 from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
 from mta.rules.submission.quota import Load
@@ -55,12 +55,17 @@ class House:
 
 @value
 class _Arrival:
-    """A message that came, and what is seen in its header: `author` is the domain in From."""
+    """A message that came, and what is seen in its header: `author` is the mailbox in From."""
 
     submission: Submission
     header: Header
-    author: str | None
+    author: Address | None
     caveats: tuple[Caveat, ...] = ()
+
+    @property
+    def domain(self) -> str | None:
+        """The author's: whose key signs."""
+        return None if self.author is None else self.author.domain
 
 
 class Intake:
@@ -179,14 +184,14 @@ class Intake:
 
     def _arrival(self, submission: Submission) -> "_Arrival":
         header = read_header(submission.content)
-        return _Arrival(submission, header, author_domain(header, self._to_ascii))
+        return _Arrival(submission, header, author(header, self._to_ascii))
 
     def _looked_through(self, arrival: "_Arrival") -> "_Arrival":
         submission = arrival.submission
         found = tuple(
             caveats(
                 arrival.header,
-                author=arrival.author,
+                author=arrival.domain,
                 sender=submission.sender,
                 recipients=len(submission.recipients),
                 signs=self.signer.signs_for,
@@ -215,7 +220,7 @@ class Intake:
         client = submission.client
         objection = (
             objection_to_header(header)
-            or self._pretence(header, client)
+            or objection_to_author(arrival.author, self._user(client))
             or self._overdraft(submission)
         )
         if objection is not None:
@@ -244,7 +249,7 @@ class Intake:
     async def _store(self, id: MessageId, arrival: "_Arrival", content: bytes) -> None:
         """Sign and store `content`: what came, completed. Raises SpoolError."""
         submission = arrival.submission
-        signature, why_not = await self._signature(arrival.author, content)
+        signature, why_not = await self._signature(arrival.domain, content)
         signed = signature + content if signature else content
         now = self._clock()
         envelope = _envelope(id, submission, arrival.header, signed, now)
@@ -264,11 +269,6 @@ class Intake:
         except SigningError as error:
             return b"", str(error)
         return signature, f"no key for {domain}"
-
-    def _pretence(self, header: Header, client: Client) -> Reply | None:
-        """Why a user may not write in the name that stands in From."""
-        user = self._user(client)
-        return objection_to_author(author(header, self._to_ascii), user) if user else None
 
     def _surplus(self, load: Load, client: Client) -> Reply | None:
         """Why so much more is not taken from a client now."""

@@ -13,7 +13,7 @@ from mta.model.draft import Draft, Mailbox
 
 from mta.rules.message.compose import composed, objection_to_field
 from mta.rules.message.headers import read_header
-from mta.rules.message.signing import author_domain
+from mta.rules.message.signing import author
 from mta.rules.submission.content import TOO_LARGE, normalised
 
 from mta.edge.api.problems import Problem
@@ -120,4 +120,4 @@ def test_brackets_without_an_end_hold_nobody_up(mark: str) -> None:
     field = f"From: {mark * 16_000}\r\n\r\n".encode()
 
     for _ in range(200):  # 0.2 s each, once
-        assert author_domain(read_header(field)) is None
+        assert author(read_header(field)) is None

@@ -1,19 +1,18 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from dkim.canonicalization import Relaxed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mta.model.address import Address
+from mta.model.address import Address, refuse_unicode
 
 from mta.rules.message import signing
-from mta.rules.message.headers import read_header
+from mta.rules.message.headers import Header, read_header
 from mta.rules.message.signing import (
     MAX_INSTANCES,
     SigningKey,
     author,
-    author_domain,
     by_domain,
     fields_to_sign,
     keys_for,
@@ -27,6 +26,11 @@ def key(domain: str, selector: str = "s1") -> SigningKey:
 
 def names(keys: Sequence[SigningKey]) -> list[tuple[str, str]]:
     return [(key.selector, key.domain) for key in keys]
+
+
+def author_domain(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
+    found = author(header, to_ascii)
+    return None if found is None else found.domain
 
 
 @pytest.mark.parametrize(

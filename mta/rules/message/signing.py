@@ -133,12 +133,6 @@ def author(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> A
     return None
 
 
-def author_domain(header: Header, to_ascii: Callable[[str], str] = refuse_unicode) -> str | None:
-    """The author's domain, in lower-case A-labels: whose key signs."""
-    found = author(header, to_ascii)
-    return None if found is None else found.domain
-
-
 def _first_mailbox(text: str, to_ascii: Callable[[str], str]) -> Address | None:
     plain = _PLAIN.fullmatch(text)
     for mailbox in (plain[1] or plain[2],) if plain else _mailboxes(_without_comments(text)):
