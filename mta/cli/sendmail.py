@@ -10,11 +10,13 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mta.model.address import Address, parse_domain
 from mta.model.envelope import Client
+from mta.model.listener import Endpoint
 from mta.model.outcome import Stage
 from mta.model.text import printable
 
@@ -251,7 +253,9 @@ def _send(drop: Drop, brief: Brief, voice: Voice) -> int:
         if answer.fate is Fate.TAKEN:
             return os.EX_OK
         if answer.fate is Fate.UNKNOWN and brief.honours_keys:
-            break  # the drop has the same key, and is taken once: no other door knows it for sure
+            # The drop has the same key, and is taken once: no other door knows it for sure.
+            drop = replace(drop, shares_keys=isinstance(door, Endpoint))
+            break
         if answer.fate is not Fate.NOT_TAKEN:
             raise _trouble(answer)
     _leave(drop, brief, voice)

@@ -22,20 +22,22 @@ class Client:
     UTF8SMTPS, …; or "local" for the drop folder.
     `helo` is what the client called itself, "" where there was no such word; `user` is the name
     under which it logged in, "" where it did not; a login on this machine is none here.
+    `shares_keys`: a message of its may have come before by another door, as nobody's.
     """
 
     address: str
     helo: str
     protocol: str
     user: str = ""
+    shares_keys: bool = False
 
     @property
     def owner(self) -> str:
-        """Whose its messages are: a user's, or as " unix:1000" one's of this machine; "" nobody's.
+        """Whose its keys are: a user's, or as " unix:1000" one's of this machine; "" nobody's.
 
         A user of ours has no blank in his name.
         """
-        is_of_this_machine = self.address.startswith("unix:")
+        is_of_this_machine = self.address.startswith("unix:") and not self.shares_keys
         return self.user or (f" {self.address}" if is_of_this_machine else "")
 
 

@@ -279,25 +279,27 @@ def die_after_the_dot(listener: socket.socket) -> None:
                 link.sendall(b"354 go on\r\n")
 
 
+@pytest.mark.parametrize("key", [b"", b"Idempotency-Key: the-program-s-own\n"])
 def test_what_is_in_doubt_after_the_dot_is_dropped_too_and_taken_once(
-    own: ServerProcess, internet: Internet, sendmail: Path, tmp_path: Path
+    own: ServerProcess, internet: Internet, sendmail: Path, tmp_path: Path, key: bytes
 ) -> None:
+    mine, other = ("sm-doubt-own", "sm-no-doubt-own") if key else ("sm-doubt", "sm-no-doubt")
     own.start()
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=cut_the_last_reply, args=(listener, own.port))
         thread.start()
         near = environment_of(own.settings, tmp_path, listener.getsockname()[1])
-        done = send(sendmail, near, "-v", "sm-doubt@accept.test", given=MESSAGE)
+        done = send(sendmail, near, "-v", f"{mine}@accept.test", given=key + MESSAGE)
         thread.join()
-    other = send(sendmail, near, "-v", "sm-no-doubt@accept.test", given=MESSAGE)
+    then = send(sendmail, near, "-v", f"{other}@accept.test", given=MESSAGE)
 
-    assert (done.returncode, other.returncode) == (0, 0)
+    assert (done.returncode, then.returncode) == (0, 0)
     assert b"left in the drop folder" in done.stderr
-    arrived = internet.mail_to("sm-doubt@accept.test")
-    internet.mail_to("sm-no-doubt@accept.test")  # dropped after it, so that one was looked at
+    arrived = internet.mail_to(f"{mine}@accept.test")
+    internet.mail_to(f"{other}@accept.test")  # dropped after it, so that one was looked at
     wait_until(lambda: not dropped(own))
     assert b"idempotency-key" not in arrived.content.lower()
-    assert len(internet.received_by("accept.test", "sm-doubt@accept.test")) == 1
+    assert len(internet.received_by("accept.test", f"{mine}@accept.test")) == 1
     assert len(own.events_with(1, event="accepted", client="127.0.0.1")) == 1
 
 

@@ -128,6 +128,18 @@ async def test_users_of_this_machine_cannot_use_up_each_other_s_keys() -> None:
 
 
 @story
+async def test_what_may_have_come_as_nobody_s_is_stored_once() -> None:
+    house = await opened(MemoryLedger())
+    nobody = Client("127.0.0.1", "app", "ESMTP")
+    dropped = Client("unix:1000", "app", "local", shares_keys=True)
+
+    await house.desk.submit(order(house, key="k", user=nobody))
+    again = await house.desk.submit(order(house, key="k", user=dropped))
+
+    assert again.taking is Taking.REPEATED
+
+
+@story
 async def test_requests_at_once_with_one_key_store_one_message() -> None:
     house = await opened(MemoryLedger())
 

@@ -51,6 +51,7 @@ def changed(**facts: object) -> bytes:
         replace(DROP, content=b"\xff\xfe\r\n"),
         replace(DROP, recipients=(parse_address("bób@y.test"),), is_smtputf8=True),
         replace(DROP, parameters="RET=HDRS ENVID=x", recipient_parameters="NOTIFY=NEVER"),
+        replace(DROP, shares_keys=True),
     ],
 )
 def test_what_is_written_is_read(drop: Drop) -> None:
@@ -64,6 +65,13 @@ def test_it_asks_for_what_the_same_words_ask_for_by_smtp() -> None:
 
     assert submission.request == MessageRequest(Returned.HEADERS, "x")
     assert submission.requests == (RecipientRequest(frozenset({Notice.DELAY})),) * 2
+
+
+def test_its_keys_are_its_user_s_unless_it_may_have_come_as_nobody_s() -> None:
+    in_doubt = replace(DROP, shares_keys=True)
+
+    assert submission_of(DROP, CLIENT).client.owner == " unix:1000"
+    assert submission_of(in_doubt, CLIENT).client.owner == ""
 
 
 def test_it_mostly_asks_for_nothing() -> None:

@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from mta.model.address import Address, AddressError, parse_address
 from mta.model.envelope import Client, MessageId, Submission
@@ -44,6 +45,7 @@ class Drop:
     """What `mta sendmail` leaves: the content is CRLF text.
 
     `parameters` and `recipient_parameters` stand as they would behind MAIL and behind each RCPT.
+    `shares_keys`: it may have been taken already, by a door that could not tell who sent it.
     """
 
     sender: Address | None
@@ -52,6 +54,7 @@ class Drop:
     is_smtputf8: bool = False
     parameters: str = ""
     recipient_parameters: str = ""
+    shares_keys: bool = False
 
 
 def drop_id(name: str) -> MessageId | None:
@@ -83,6 +86,7 @@ def drop_file(drop: Drop) -> bytes:
         "smtputf8": drop.is_smtputf8,
         "parameters": drop.parameters,
         "recipient_parameters": drop.recipient_parameters,
+        "shares_keys": drop.shares_keys,
     }
     rest = json.dumps(meta).encode("ascii") + b"\n" + drop.content
     return b"%08x " % zlib.crc32(rest) + rest
@@ -120,6 +124,7 @@ def _drop(meta: Mapping[str, object], content: bytes) -> Drop:
         is_smtputf8=meta.get("smtputf8") is True,
         parameters=_text(meta, "parameters"),
         recipient_parameters=_text(meta, "recipient_parameters"),
+        shares_keys=meta.get("shares_keys") is True,
     )
 
 
@@ -146,7 +151,7 @@ def submission_of(drop: Drop, client: Client) -> Submission:
         sender=drop.sender,
         recipients=drop.recipients,
         content=drop.content,
-        client=client,
+        client=replace(client, shares_keys=drop.shares_keys),
         is_smtputf8=drop.is_smtputf8,
         request=_asked(drop),
         requests=() if each == NOTHING_FOR_RECIPIENT else (each,) * len(drop.recipients),
