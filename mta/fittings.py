@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
 from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
 
 from mta.rules.delivery.retry import RetryPlan
-from mta.rules.delivery.tls import demand_for
 from mta.rules.message.signing import SigningKey
 
 from mta.flow.courier import Way
@@ -34,7 +32,6 @@ from mta.edge.history import Terms as HistoryTerms
 from mta.edge.lookup import DnsLookup
 from mta.edge.maildrop.folder import DropLimits
 from mta.edge.signer import DkimSigner, signatures
-from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 from mta.edge.spool.files import FileSpool
 from mta.edge.spool.gauge import Watermarks
 from mta.edge.spool.kept import Keep
@@ -43,7 +40,9 @@ from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError, Settings
-from mta.config.settings import Delivery, Limits, Listen, Quota, Quotas, Smarthost
+from mta.config.delivery import Delivery
+from mta.config.doors import Limits, Listen, Quota, Quotas
+from mta.roads import ways_for
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ def fittings_for(settings: Settings) -> Fittings:
         house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
         signer=_signer(settings),
         lookup=_lookup(settings),
-        ways=_ways(settings),
+        ways=ways_for(settings),
         terms=Terms(delivery.mode, _plan(delivery), delivery.delay_report_after),
         room=Room(
             delivery.concurrency,
@@ -168,64 +167,6 @@ def _signing(path: Path) -> Callable[[bytes], bytes]:
     from mta.edge.rsa import load_key  # with a library of 8 MB, which not all need
 
     return load_key(path).sign
-
-
-def _ways(settings: Settings) -> dict[Road, Way]:
-    delivery = settings.delivery
-    timeouts = _timeouts(delivery)
-    ways = {
-        Road.DIRECT: Way(
-            connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
-            demand=demand_for(delivery.tls),
-            port=delivery.port,
-            private_allowed=delivery.private_addresses,
-            hosts_per_attempt=delivery.hosts_per_attempt,
-        )
-    }
-    smarthost = delivery.smarthost
-    if smarthost is not None:
-        ways[Road.SMARTHOST] = Way(
-            connector=SmtpConnector(
-                hostname=settings.hostname, timeouts=timeouts, login=_login(smarthost)
-            ),
-            demand=_smarthost_demand(smarthost),
-            port=smarthost.port,
-            relay=smarthost.host,
-            private_allowed=True,  # the operator chose it, wherever it is
-            hosts_per_attempt=delivery.hosts_per_attempt,
-        )
-    return ways
-
-
-def _timeouts(delivery: Delivery) -> Timeouts:
-    given = delivery.timeouts
-    return Timeouts(
-        connect=given.connect,
-        greeting=given.greeting,
-        hello=given.command,
-        mail=given.command,
-        rcpt=given.command,
-        data=given.data,
-        block=given.block,
-        final_dot=given.final_dot,
-    )
-
-
-def _login(smarthost: Smarthost) -> Login | None:
-    if smarthost.username is None or smarthost.password is None:
-        return None
-    return Login(
-        smarthost.username,
-        smarthost.password.get_secret_value(),
-        allow_plaintext=smarthost.plaintext_login,
-    )
-
-
-def _smarthost_demand(smarthost: Smarthost) -> TlsDemand:
-    if smarthost.tls is TlsStart.NONE:
-        return demand_for(TlsLevel.NONE)
-    level = TlsLevel.VERIFY if smarthost.verify else TlsLevel.REQUIRED
-    return demand_for(level, is_implicit=smarthost.tls is TlsStart.IMPLICIT)
 
 
 def listeners_of(settings: Settings) -> Sequence[Listener]:

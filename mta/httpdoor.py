@@ -12,7 +12,7 @@ from mta.edge.api import ApiServer, Respond
 from mta.edge.idn import to_ascii
 
 from mta.config import Settings
-from mta.config.settings import Admin
+from mta.config.doors import Admin
 from mta.fittings import Fittings
 
 

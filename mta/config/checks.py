@@ -11,12 +11,10 @@ from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, Unix
 
 from mta.rules.delivery.progress import Mode
 
+from mta.config.delivery import Smarthost
+from mta.config.doors import Listen
 from mta.config.quantities import shown_mode, shown_size
-from mta.config.settings import (
-    Listen,
-    Settings,
-    Smarthost,
-)
+from mta.config.settings import Settings
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from mta.config.checks import contradictions
+from mta.config.delivery import Smarthost
 from mta.config.document import read_document
 from mta.config.environment import foreign_names, from_environment, overlaid
 from mta.config.problems import ConfigError, Location, path_of, rendered
-from mta.config.settings import Settings, Smarthost
+from mta.config.settings import Settings
 
 MAX_SECRET = 4096  # octets
 

@@ -19,9 +19,9 @@ from mta.rules.submission.sasl import MAX_NAME, prepared_name
 from mta.edge.idn import to_ascii
 
 from mta.config.document import read_document
+from mta.config.kinds import Count, Section, Size, Text
 from mta.config.problems import ConfigError, path_of, rendered
 from mta.config.quantities import read_domain
-from mta.config.settings import Count, Section, Size, Text
 
 MAX_OCTETS = 8 * 1024 * 1024
 

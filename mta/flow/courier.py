@@ -18,7 +18,7 @@ from mta.rules.delivery.routing import (
     route_for,
     usable_addresses,
 )
-from mta.rules.delivery.tls import (
+from mta.rules.tls.demand import (
     after_failed_handshake,
     demand_of,
     is_fit,

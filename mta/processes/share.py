@@ -9,7 +9,7 @@ from pathlib import Path
 from mta.model.listener import Endpoint
 
 from mta.config import Settings
-from mta.config.settings import Listen, Quota, Quotas, Tls
+from mta.config.doors import Listen, Quota, Quotas, Tls
 
 MEASURED_CORES = 2  # up to here one process was the fastest: clients and peers need cores too
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mta.config import Settings
-from mta.config.settings import Quota
+from mta.config.doors import Quota
 from mta.processes.share import Share, number_of, process_count, spool_of, spools_in
 
 

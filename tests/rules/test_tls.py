@@ -4,7 +4,7 @@ from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
 from mta.model.outcome import Reply, Scope, Stage, Verdict, broken, judge
 from mta.model.request import NOTHING, MessageRequest
 
-from mta.rules.delivery.tls import (
+from mta.rules.tls.demand import (
     after_failed_handshake,
     demand_for,
     demand_of,

@@ -10,7 +10,7 @@ from mta.model.envelope import Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
 from mta.rules.delivery import deadline
-from mta.rules.delivery.tls import is_fit
+from mta.rules.tls.demand import is_fit
 
 from mta.edge.smtpclient.conversation import Conversation, Refused
 from mta.edge.smtpclient.offers import Offers

@@ -1,1 +1,1 @@
-"""Where a message goes, over what, when again, and when to stop."""
+"""Where a message goes, when again, and when to stop."""

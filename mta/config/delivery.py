@@ -1,0 +1,93 @@
+"""The settings of the ways out: roads and their TLS, when to try again, whom to ask for names."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from mta.model.domain import TlsLevel
+from mta.model.listener import Endpoint, TlsStart
+
+from mta.rules.delivery.progress import Mode
+
+from mta.config.kinds import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Count,
+    Duration,
+    DurationOrZero,
+    FilePath,
+    Port,
+    Secret,
+    Section,
+    Text,
+)
+from mta.config.quantities import read_host, read_nameserver
+
+
+def _a_floor(value: object) -> object:
+    # A road may do without TLS; to demand that it does helps nobody.
+    if value not in (TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRED, TlsLevel.VERIFY):
+        raise ValueError("expected opportunistic, required or verify")
+    return value
+
+
+Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
+
+
+class Smarthost(Section):
+    """Another server that carries our mail on."""
+
+    host: Annotated[str, BeforeValidator(read_host)]
+    port: Port = 587
+    tls: TlsStart = TlsStart.STARTTLS
+    verify: bool = True
+    username: Text | None = None
+    password: Secret | None = None
+    password_file: FilePath | None = None
+    plaintext_login: bool = False
+
+
+class Timeouts(Section):
+    """How long a peer may take, stage by stage (RFC 5321 §4.5.3.2)."""
+
+    connect: Duration = 30.0
+    greeting: Duration = 5 * MINUTE
+    command: Duration = 5 * MINUTE
+    data: Duration = 2 * MINUTE
+    block: Duration = 3 * MINUTE
+    final_dot: Duration = 10 * MINUTE
+
+
+class Delivery(Section):
+    """How mail is carried."""
+
+    mode: Mode = Mode.DIRECT
+    smarthost: Smarthost | None = None
+    port: Port = 25
+    private_addresses: bool = False
+    tls: Annotated[TlsLevel, BeforeValidator(_a_floor)] = TlsLevel.OPPORTUNISTIC
+    retry: tuple[Duration, ...] = (
+        MINUTE,
+        5 * MINUTE,
+        15 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        4 * HOUR,
+        8 * HOUR,
+    )
+    give_up_after: Duration = 5 * DAY
+    delay_report_after: DurationOrZero = 4 * HOUR
+    concurrency: Count = 100
+    per_destination: Count = 10
+    messages_per_connection: Count = 100
+    linger: DurationOrZero = 1.0
+    hosts_per_attempt: Count = 10
+    timeouts: Timeouts = Timeouts()
+
+
+class Dns(Section):
+    """Whom to ask for names; no nameservers: the system's."""
+
+    nameservers: tuple[Nameserver, ...] = ()
+    timeout: Duration = 10.0

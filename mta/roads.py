@@ -1,0 +1,75 @@
+"""Settings turned into roads: who connects, over what TLS, as whom."""
+
+from collections.abc import Mapping
+
+from mta.model.domain import TlsDemand, TlsLevel
+from mta.model.envelope import Road
+from mta.model.listener import TlsStart
+
+from mta.rules.tls.demand import demand_for
+
+from mta.flow.courier import Way
+
+from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
+
+from mta.config import Settings
+from mta.config.delivery import Delivery, Smarthost
+
+
+def ways_for(settings: Settings) -> Mapping[Road, Way]:
+    """How each road is travelled. Raises OSError where a trust store cannot be read."""
+    delivery = settings.delivery
+    timeouts = _timeouts(delivery)
+    ways = {
+        Road.DIRECT: Way(
+            connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
+            demand=demand_for(delivery.tls),
+            port=delivery.port,
+            private_allowed=delivery.private_addresses,
+            hosts_per_attempt=delivery.hosts_per_attempt,
+        )
+    }
+    smarthost = delivery.smarthost
+    if smarthost is not None:
+        ways[Road.SMARTHOST] = Way(
+            connector=SmtpConnector(
+                hostname=settings.hostname, timeouts=timeouts, login=_login(smarthost)
+            ),
+            demand=_smarthost_demand(smarthost),
+            port=smarthost.port,
+            relay=smarthost.host,
+            private_allowed=True,  # the operator chose it, wherever it is
+            hosts_per_attempt=delivery.hosts_per_attempt,
+        )
+    return ways
+
+
+def _timeouts(delivery: Delivery) -> Timeouts:
+    given = delivery.timeouts
+    return Timeouts(
+        connect=given.connect,
+        greeting=given.greeting,
+        hello=given.command,
+        mail=given.command,
+        rcpt=given.command,
+        data=given.data,
+        block=given.block,
+        final_dot=given.final_dot,
+    )
+
+
+def _login(smarthost: Smarthost) -> Login | None:
+    if smarthost.username is None or smarthost.password is None:
+        return None
+    return Login(
+        smarthost.username,
+        smarthost.password.get_secret_value(),
+        allow_plaintext=smarthost.plaintext_login,
+    )
+
+
+def _smarthost_demand(smarthost: Smarthost) -> TlsDemand:
+    if smarthost.tls is TlsStart.NONE:
+        return demand_for(TlsLevel.NONE)
+    level = TlsLevel.VERIFY if smarthost.verify else TlsLevel.REQUIRED
+    return demand_for(level, is_implicit=smarthost.tls is TlsStart.IMPLICIT)
