@@ -8,6 +8,7 @@ import re
 from enum import StrEnum
 
 from mta.model.domain import Host, TlsFacts
+from mta.model.ruling import Ruling
 from mta.model.value import value
 
 
@@ -96,7 +97,8 @@ class Outcome:
     when the connection broke between the final dot and its reply: the peer may have taken the
     message (RFC 1047), so it must be retried on the same road only. `peer_reports`
     says that the peer was told of which notices the sender wants, and gives them from here on
-    (RFC 3461 §5.2.1); `peer_keeps_deadline` the same of a deadline (RFC 2852).
+    (RFC 3461 §5.2.1); `peer_keeps_deadline` the same of a deadline (RFC 2852). `ruling` is what a
+    refusal was taken for, where that has been asked yet: see `rules.refusals`.
     """
 
     verdict: Verdict
@@ -109,6 +111,7 @@ class Outcome:
     tls: TlsFacts | None = None
     peer_reports: bool = False
     peer_keeps_deadline: bool = False
+    ruling: Ruling | None = None
 
 
 _REACH = {

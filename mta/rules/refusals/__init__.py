@@ -1,0 +1,1 @@
+"""What refusals mean: one table of patterns, read by everything that has to do with them."""
