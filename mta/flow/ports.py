@@ -8,6 +8,7 @@ from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
 from mta.model.outcome import Outcome
+from mta.model.policy import Unreached
 from mta.model.trace import Entry, Trace
 from mta.model.user import LoginRefused, User
 
@@ -264,3 +265,20 @@ class PasswordVerifier(Protocol):
 
     async def matches(self, hash: str, password: str) -> bool:
         """Whether this is the password of an argon2id hash; takes tens of milliseconds."""
+
+
+class Texts(Protocol):
+    """Asks the DNS for texts."""
+
+    async def txt(self, name: str) -> Answer[str]:
+        """The TXT records of a name, the strings of each joined."""
+
+
+class Web(Protocol):
+    """Asks strangers by HTTPS, each in bounded time; who they are is verified."""
+
+    async def text(self, host: str, path: str, *, limit: int) -> bytes | Unreached:
+        """What a host has as text/plain at a path, of at most `limit` octets."""
+
+    async def post(self, url: str, content: bytes, content_type: str) -> Unreached | None:
+        """Hand content to a URL; None when it was taken."""

@@ -3,14 +3,13 @@
 A line of JSON for each. A crash loses what came since a file was last written.
 """
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from mta.rules.submission.quota import DAY, HOUR, Account, Load, Window
+
+from mta.edge.memory.rows import read_rows, write_rows
 
 Homes = Mapping[str, tuple[str, ...]]  # the networks where each user has logged in
 
@@ -21,7 +20,9 @@ def read_accounts(path: Path) -> dict[str, Account]:
     Raises OSError, and ValueError for a file that is none of ours.
     """
     try:
-        return {name: {HOUR: _window(hour), DAY: _window(day)} for name, hour, day in _read(path)}
+        return {
+            name: {HOUR: _window(hour), DAY: _window(day)} for name, hour, day in read_rows(path)
+        }
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"expected accounts in {path}: {error}") from error
 
@@ -31,7 +32,7 @@ def write_accounts(path: Path, accounts: Mapping[str, Account]) -> None:
 
     Raises OSError.
     """
-    _write(path, ([name, *map(_raw, account.values())] for name, account in accounts.items()))
+    write_rows(path, ([name, *map(_raw, account.values())] for name, account in accounts.items()))
 
 
 def read_homes(path: Path) -> dict[str, tuple[str, ...]]:
@@ -40,29 +41,14 @@ def read_homes(path: Path) -> dict[str, tuple[str, ...]]:
     Raises OSError, and ValueError for a file that is none of ours.
     """
     try:
-        return {name: tuple(map(str, networks)) for name, *networks in _read(path)}
+        return {name: tuple(map(str, networks)) for name, *networks in read_rows(path)}
     except (ValueError, TypeError) as error:
         raise ValueError(f"expected users and networks in {path}: {error}") from error
 
 
 def write_homes(path: Path, homes: Homes) -> None:
     """As `write_accounts`."""
-    _write(path, ([name, *networks] for name, networks in homes.items()))
-
-
-def _read(path: Path) -> list[Any]:
-    try:
-        return [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    except FileNotFoundError:
-        return []
-
-
-def _write(path: Path, rows: Iterable[list[Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(file, "wb") as out:
-        out.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-    temporary.replace(path)
+    write_rows(path, ([name, *networks] for name, networks in homes.items()))
 
 
 def _raw(window: Window) -> list[object]:
