@@ -225,7 +225,7 @@ class Server:
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(
             destination,
-            way=self._fittings.ways[destination.road],
+            ways=self._fittings.ways[destination.route, destination.road],
             lookup=self._fittings.lookup,
             own_names={self._fittings.house.hostname},
             chance=random.random,

@@ -7,11 +7,10 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mta.model.envelope import Road
 from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
@@ -19,7 +18,6 @@ from mta.model.user import Allowance
 from mta.rules.delivery.retry import RetryPlan
 from mta.rules.message.signing import SigningKey
 
-from mta.flow.courier import Way
 from mta.flow.intake import House
 from mta.flow.ports import Lookup, Signer
 from mta.flow.quotas import QuotaTerms
@@ -42,7 +40,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 from mta.config import ConfigError, Settings
 from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
-from mta.roads import ways_for
+from mta.roads import Ways, ways_for
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class Fittings:
     house: House
     signer: Signer
     lookup: Lookup
-    ways: Mapping[Road, Way]
+    ways: Ways
     terms: Terms
     room: Room
     limits: SessionLimits

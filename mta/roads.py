@@ -1,6 +1,6 @@
 """Settings turned into roads: who connects, over what TLS, as whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mta.model.domain import TlsDemand, TlsLevel
 from mta.model.envelope import Road
@@ -15,23 +15,24 @@ from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 from mta.config import Settings
 from mta.config.delivery import Delivery, Smarthost
 
+Ways = Mapping[tuple[str, Road], Sequence[Way]]  # by route ("": the default) and road
 
-def ways_for(settings: Settings) -> Mapping[Road, Way]:
+
+def ways_for(settings: Settings) -> Ways:
     """How each road is travelled. Raises OSError where a trust store cannot be read."""
     delivery = settings.delivery
     timeouts = _timeouts(delivery)
-    ways = {
-        Road.DIRECT: Way(
-            connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
-            demand=demand_for(delivery.tls),
-            port=delivery.port,
-            private_allowed=delivery.private_addresses,
-            hosts_per_attempt=delivery.hosts_per_attempt,
-        )
-    }
+    direct = Way(
+        connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
+        demand=demand_for(delivery.tls),
+        port=delivery.port,
+        private_allowed=delivery.private_addresses,
+        hosts_per_attempt=delivery.hosts_per_attempt,
+    )
+    ways = {("", Road.DIRECT): [direct]}
     smarthost = delivery.smarthost
     if smarthost is not None:
-        ways[Road.SMARTHOST] = Way(
+        relay = Way(
             connector=SmtpConnector(
                 hostname=settings.hostname, timeouts=timeouts, login=_login(smarthost)
             ),
@@ -41,6 +42,7 @@ def ways_for(settings: Settings) -> Mapping[Road, Way]:
             private_allowed=True,  # the operator chose it, wherever it is
             hosts_per_attempt=delivery.hosts_per_attempt,
         )
+        ways["", Road.SMARTHOST] = [relay]
     return ways
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from mta.model.domain import Host, TlsDemand
 from mta.model.envelope import Destination, Letter
-from mta.model.outcome import Outcome, Scope, Stage, Verdict, unresolved
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import MessageRequest
 
 from mta.rules.delivery.routing import (
@@ -34,7 +34,10 @@ RECIPIENTS_AT_ONCE = 100  # what every server must take in one transaction, RFC 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How one road is travelled: to `relay`, or to the domain's own exchangers if it is None."""
+    """How a stretch of a road is travelled: to `relay`, or to the domain's exchangers if None.
+
+    Where `port` is 0, `relay` is a place on this machine, and nothing is looked up.
+    """
 
     connector: Connector
     demand: TlsDemand
@@ -42,6 +45,11 @@ class Way:
     relay: str | None = None
     private_allowed: bool = False
     hosts_per_attempt: int = 10
+
+    @property
+    def label(self) -> str | None:
+        """By what a relay is known again: as `Host.label`; None for exchangers."""
+        return self.relay and Host(self.relay, "", self.port).label
 
 
 class Courier:
@@ -51,13 +59,14 @@ class Courier:
         self,
         destination: Destination,
         *,
-        way: Way,
+        ways: Sequence[Way],
         lookup: Lookup,
         own_names: Collection[str],
         chance: Chance,
     ) -> None:
+        """`ways` are tried in their order: the next one where all hosts of one are in trouble."""
         self._destination = destination
-        self._way = way
+        self._ways = ways
         self._lookup = lookup
         self._own_names = own_names
         self._chance = chance
@@ -67,7 +76,7 @@ class Courier:
         """Try once to bring a letter to its recipients; an outcome for each, in their order."""
         outcomes: list[Outcome | None] = [None] * len(letter.recipients)
         troubles: list[Outcome] = []
-        if self._session is not None and is_fit(self._session.tls, letter.request):
+        if self._session is not None and _is_fit(self._session, letter):
             # A kept connection that broke says little about the host: go there afresh.
             await self._carry(letter, self._session, outcomes)
         while not all(outcomes) and await self._go(letter, outcomes, troubles):
@@ -78,7 +87,7 @@ class Courier:
         self, letter: Letter, outcomes: list[Outcome | None], troubles: list[Outcome]
     ) -> bool:
         """Go to one host after the other; whether one took as much as it takes in a session."""
-        async for reached in self._sessions(letter.request):
+        async for reached in self._sessions(letter):
             if isinstance(reached, Outcome):
                 troubles.append(reached)
                 continue
@@ -116,48 +125,58 @@ class Courier:
             await session.close()
         return troubles
 
-    async def _sessions(self, request: MessageRequest) -> AsyncIterator[Session | Outcome]:
+    async def _sessions(self, letter: Letter) -> AsyncIterator[Session | Outcome]:
         """Connections to the destination's hosts in order, or what kept us from each."""
-        tried = 0
-        async for found in self._hosts(request):
-            if isinstance(found, Outcome):
-                yield found
-                continue
-            if tried == self._way.hosts_per_attempt:
-                return
-            tried += 1
-            yield await self._open(found, request)
+        for way in self._ways_for(letter):
+            tried = 0
+            async for found in self._hosts(way, letter.request):
+                if isinstance(found, Outcome):
+                    yield found
+                    continue
+                if tried == way.hosts_per_attempt:
+                    break
+                tried += 1
+                yield await self._open(way, found, letter.request)
 
-    async def _open(self, host: Host, request: MessageRequest) -> Session | Outcome:
+    def _ways_for(self, letter: Letter) -> Sequence[Way]:
+        """All, but for a letter that one of them may have delivered: that one, if it is there."""
+        if not letter.bound_to:
+            return self._ways
+        return [way for way in self._ways if way.label == letter.bound_to] or self._ways
+
+    async def _open(self, way: Way, host: Host, request: MessageRequest) -> Session | Outcome:
         await self.close()  # one that was kept and did not do
-        demand = demand_of(request, self._way.demand)
-        reached = await self._way.connector.open(host, demand)
+        demand = demand_of(request, way.demand)
+        reached = await way.connector.open(host, demand)
         if isinstance(reached, Outcome) and reached.stage is Stage.TLS:
             weaker = after_failed_handshake(demand)
             if weaker is not None:
-                return await self._way.connector.open(host, weaker)
+                return await way.connector.open(host, weaker)
             return unprotected(reached) if request.needs_tls else reached
         return reached
 
-    async def _hosts(self, request: MessageRequest) -> AsyncIterator[Host | Outcome]:
-        route = await self._route()
+    async def _hosts(self, way: Way, request: MessageRequest) -> AsyncIterator[Host | Outcome]:
+        if way.relay is not None and not way.port:
+            yield Host(way.relay, "", 0)
+            return
+        route = await self._route(way)
         if isinstance(route, Outcome):
             yield route
             return
         for name in route.hosts:
-            if request.needs_tls and not self._is_vouched_for(name):
+            if request.needs_tls and not self._is_vouched_for(way, name):
                 yield unproven(name, self._destination.domain)
                 continue
-            addresses = await self._addresses(name, is_implicit=route.is_implicit)
+            addresses = await self._addresses(way, name, is_implicit=route.is_implicit)
             if isinstance(addresses, Outcome):
                 yield addresses
                 continue
             for address in addresses:
-                yield Host(name, address, self._way.port)
+                yield Host(name, address, way.port)
 
-    async def _route(self) -> Route | Outcome:
-        if self._way.relay is not None:
-            return Route((self._way.relay,))
+    async def _route(self, way: Way) -> Route | Outcome:
+        if way.relay is not None:
+            return Route((way.relay,))
         domain = self._destination.domain
         literal = literal_route(domain)
         if literal is not None:
@@ -165,18 +184,26 @@ class Courier:
         answer = await self._lookup.mx(domain)
         return route_for(domain, answer, own_names=self._own_names, chance=self._chance)
 
-    def _is_vouched_for(self, name: str) -> bool:
-        return self._way.relay is not None or is_vouched_for(name, self._destination.domain)
+    def _is_vouched_for(self, way: Way, name: str) -> bool:
+        return way.relay is not None or is_vouched_for(name, self._destination.domain)
 
-    async def _addresses(self, name: str, *, is_implicit: bool) -> tuple[str, ...] | Outcome:
+    async def _addresses(
+        self, way: Way, name: str, *, is_implicit: bool
+    ) -> tuple[str, ...] | Outcome:
         answer = literal_addresses(name) or await self._lookup.addresses(name)
         usable = usable_addresses(
-            name, answer, private_allowed=self._way.private_allowed, is_implicit=is_implicit
+            name, answer, private_allowed=way.private_allowed, is_implicit=is_implicit
         )
-        if self._way.relay is not None and isinstance(usable, Outcome):
+        if way.relay is not None and isinstance(usable, Outcome):
             # Its name is an operator's word, and may be mended: no sender's mail fails by it.
-            return unresolved(f"the smarthost cannot be found: {usable.reply.text}")
+            reply = Reply(451, f"the smarthost cannot be found: {usable.reply.text}", 4, 3)
+            return Outcome(Verdict.DEFERRED, reply, Stage.LOOKUP, Scope.HOST)  # the next one may be
         return usable
+
+
+def _is_fit(session: Session, letter: Letter) -> bool:
+    """Whether a letter may go over a connection that was opened for another."""
+    return is_fit(session.tls, letter.request) and letter.bound_to in ("", session.host.label)
 
 
 def _complete(outcomes: list[Outcome | None], troubles: list[Outcome]) -> tuple[Outcome, ...]:

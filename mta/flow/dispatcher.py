@@ -22,7 +22,6 @@ from mta.model.trouble import SpoolError
 
 from mta.rules.delivery.breaker import after_outcomes
 from mta.rules.delivery.deadline import is_over
-from mta.rules.delivery.progress import consignments
 
 from mta.flow.courier import Courier
 from mta.flow.lane import Lane, Waiter
@@ -69,7 +68,7 @@ class Dispatcher:
 
     def enqueue(self, envelope: Envelope) -> None:
         """Take on a message that the spool has just stored."""
-        self._schedule(consignments(envelope, self._settlement.terms.mode))
+        self._schedule(self._settlement.consignments(envelope))
 
     async def resume(self, envelopes: Iterable[Envelope]) -> None:
         """Take on what an earlier life of ours left."""
@@ -82,7 +81,7 @@ class Dispatcher:
         waiting += [one for lane in self._lanes.values() for one in lane.take_all()]
         self._later.clear()
         for old in waiting:
-            self._schedule(consignments(old.envelope, self._settlement.terms.mode, old.places))
+            self._schedule(self._settlement.consignments(old.envelope, old.places))
 
     async def run(self) -> None:
         """Start what is due, whenever something is, until `stop`."""
@@ -281,7 +280,7 @@ class Dispatcher:
         if shut is not None:
             return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)
         outcomes = await self._outcomes(courier, consignment)
-        plan = self._settlement.terms.plan
+        plan = self._settlement.terms.of(lane.destination.route).plan
         lane.breaker = after_outcomes(lane.breaker, outcomes, plan, self._clock())
         self._give_turn(lane)  # a lane that is whole again has room for more trips
         return await self._settlement.settle(consignment, outcomes)
@@ -301,6 +300,7 @@ class Dispatcher:
             needs_smtputf8=envelope.needs_smtputf8,
             request=envelope.request,
             requests=_requests(envelope, consignment.places),
+            bound_to=envelope.recipients[consignment.places[0]].bound_to,
         )
         trip = asyncio.current_task()
         assert trip is not None, "every attempt is made by a trip"

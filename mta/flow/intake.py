@@ -27,9 +27,11 @@ from mta.rules.message.headers import (
     message_id_of,
     objection_to_header,
     read_header,
+    tags_in,
     waives_tls,
 )
 from mta.rules.message.signing import author
+from mta.rules.routes.choose import Mail, Rule, route_for, rules_for
 from mta.rules.submission.admission import objection_to_author, objection_to_sender
 from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
 from mta.rules.submission.quota import Load
@@ -45,12 +47,14 @@ log = logging.getLogger(__name__)
 class House:
     """Who we are and whose mail we take: `senders` are domains, empty for any.
 
-    `preflight` is for what comes by SMTP; who hands in an order says so with it.
+    `preflight` is for what comes by SMTP; who hands in an order says so with it. `routes` are
+    those that mail may take, the first that fits; none: all of it takes the default one.
     """
 
     hostname: str
     senders: Collection[str] = ()
     preflight: Preflight = Preflight.OFF
+    routes: tuple[Rule, ...] = ()
 
 
 @value
@@ -253,6 +257,8 @@ class Intake:
         signed = signature + content if signature else content
         now = self._clock()
         envelope = _envelope(id, submission, arrival.header, signed, now)
+        if self.house.routes:
+            envelope = _routed(envelope, submission.client.user, arrival.header, self.house.routes)
         if not await self._spool.add(envelope, signed):
             return
         self._events.emit(_accepted(envelope, submission.client, arrival.caveats))
@@ -326,9 +332,25 @@ def _envelope(
     )
 
 
+def _routed(envelope: Envelope, user: str, header: Header, rules: tuple[Rule, ...]) -> Envelope:
+    """The envelope with a route for each recipient."""
+    mail = Mail(envelope.sender, user, envelope.request.tags, header)
+    fitting = rules_for(rules, mail)
+    routes = [route_for(fitting, one.address) for one in envelope.recipients]
+    if not any(routes):
+        return envelope
+    routed = zip(envelope.recipients, routes, strict=True)
+    return replace(
+        envelope,
+        recipients=tuple([replace(one, route=route) if route else one for one, route in routed]),
+    )
+
+
 def _request(submission: Submission, header: Header) -> MessageRequest:
     """What is asked of the message, by its client or in its header."""
     request = submission.request
+    if tags := tags_in(header):
+        request = replace(request, tags=tuple(dict.fromkeys((*request.tags, *tags))))
     if waives_tls(header) and not request.needs_tls:  # who says both, needs it (RFC 8689 §3)
         return replace(request, waives_tls=True)
     return request

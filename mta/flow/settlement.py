@@ -1,11 +1,11 @@
 """What an attempt brought: record it, say it, report what failed, forget what is settled."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf
 
-from mta.model.envelope import Consignment, Envelope, MessageId, State
+from mta.model.envelope import Consignment, Destination, Envelope, MessageId, Recipient, State
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
@@ -28,12 +28,18 @@ class Terms:
     """How long mail is tried, and on which roads.
 
     Mail that takes longer than `delay_report_after` seconds is late, and its sender is told;
-    0: nothing ever is.
+    0: nothing ever is. `routes` are the terms of mail for which another than the default route
+    was chosen, by its name.
     """
 
     mode: Mode
     plan: RetryPlan
     delay_report_after: float = 0.0
+    routes: "Mapping[str, Terms]" = field(default_factory=dict)
+
+    def of(self, route: str) -> "Terms":
+        """Those of a route; of one that is gone, those of the default."""
+        return self.routes.get(route, self) if route else self
 
 
 class Settlement:
@@ -70,15 +76,16 @@ class Settlement:
         """Take the outcomes of one attempt, one for each place; gives what is to be tried again."""
         chance = self._chance()  # one for all: what was deferred together is tried together
         now = self._clock()
+        terms = self.terms.of(consignment.destination.route)
         envelope = self._current(consignment)
         steps = {
             place: after_attempt(
-                envelope.recipients[place],
+                _on_route(envelope.recipients[place], consignment.destination),
                 outcome,
                 road=consignment.destination.road,
-                mode=self.terms.mode,
-                plan=self.terms.plan,
-                ends_at=end_of(self.terms.plan, envelope),
+                mode=terms.mode,
+                plan=terms.plan,
+                ends_at=end_of(terms.plan, envelope),
                 by=envelope.request.deadline,
                 now=now,
                 chance=chance,
@@ -93,14 +100,15 @@ class Settlement:
         """Put off, untried, what came due while its destination is shut."""
         spread = until + (until - self._clock()) * JITTER * self._chance()
         envelope = self._current(consignment)
+        terms = self.terms.of(consignment.destination.route)
         steps = {
             place: suspended(
-                envelope.recipients[place],
+                _on_route(envelope.recipients[place], consignment.destination),
                 outcome,
                 until=spread,
                 road=consignment.destination.road,
-                mode=self.terms.mode,
-                ends_at=end_of(self.terms.plan, envelope),
+                mode=terms.mode,
+                ends_at=end_of(terms.plan, envelope),
                 by=envelope.request.deadline,
                 now=self._clock(),
             )
@@ -119,10 +127,17 @@ class Settlement:
         # What came due while we were down is tried before anybody hears that it is late.
         self._nothing_late_before = self._clock() + TOGETHER
         await self._finish(envelope.id)
-        waiting = list(consignments(envelope, self.terms.mode))
+        waiting = list(self.consignments(envelope))
         if waiting:
             self._expect_delay(envelope)
         return waiting
+
+    def consignments(
+        self, envelope: Envelope, places: Collection[int] | None = None
+    ) -> Iterator[Consignment]:
+        """What waits of a message, by the terms of today; of `places` alone."""
+        terms = self.terms
+        return consignments(envelope, terms.mode, places, routes=terms.routes)
 
     def renew(self, terms: Terms) -> None:
         """Put new terms in force."""
@@ -163,7 +178,7 @@ class Settlement:
         if any(envelope.recipients[place].last is None for place in changes):
             self._expect_delay(envelope)
         again = envelope.with_recipients(changes)
-        return list(consignments(again, self.terms.mode, changes))
+        return list(self.consignments(again, changes))
 
     async def _finish(self, id: MessageId) -> None:
         """Tell what is owed and forget what is settled; one task at a time for each message."""
@@ -173,7 +188,7 @@ class Settlement:
         try:
             while due := self._to_tell(envelope := self._spool.envelope(id)):
                 for action, places in due.items():
-                    until = end_of(self.terms.plan, envelope)
+                    until = self._end_of(envelope, places)
                     await self._reporter.tell(id, action, places, until)
         except SpoolError as error:
             log.error("%s: its report is not on disk, and is tried again: %s", id, error)
@@ -209,6 +224,11 @@ class Settlement:
 
     def _owed(self, envelope: Envelope) -> dict[Action, list[int]]:
         return owed(envelope, is_late=self._clock() >= self._late_at(envelope))
+
+    def _end_of(self, envelope: Envelope, places: Collection[int]) -> float:
+        """Until when the last of these recipients is tried, in Unix seconds."""
+        routes = {envelope.recipients[place].route for place in places}
+        return max(end_of(self.terms.of(route).plan, envelope) for route in routes)
 
     def _expect_delay(self, envelope: Envelope) -> None:
         """Look again at a message when it is late, if its sender is to hear of that."""
@@ -256,6 +276,13 @@ class Settlement:
     def _event(self, kind: Kind, envelope: Envelope) -> Event:
         now = self._clock()
         return Event(kind=kind, at=now, id=envelope.id, seconds=now - envelope.accepted_at)
+
+
+def _on_route(recipient: Recipient, destination: Destination) -> Recipient:
+    """A recipient on the route that was taken, for the one that was chosen may be gone."""
+    if recipient.route == destination.route:
+        return recipient
+    return replace(recipient, route=destination.route)
 
 
 _KINDS = {

@@ -40,13 +40,23 @@ class Answer(Generic[T]):
 
 @value
 class Host:
-    """One place to connect to: a host's name, one of its IP addresses, and the port."""
+    """One place to connect to: a host's name, one of its IP addresses, and the port.
+
+    Port 0: a place on this machine, and `name` says which, as in "/run/dovecot/lmtp".
+    """
 
     name: str
     address: str
     port: int
 
+    @property
+    def label(self) -> str:
+        """By what it is known again, whichever of its addresses it was."""
+        return f"{self.name}:{self.port}" if self.port else self.name
+
     def __str__(self) -> str:
+        if not self.port:
+            return self.name
         is_literal = self.name.startswith("[")  # and says its address already
         return f"{self.name}{'' if is_literal else f'[{self.address}]'}:{self.port}"
 

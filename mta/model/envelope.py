@@ -67,13 +67,17 @@ class Road(StrEnum):
 
 @value
 class Destination:
-    """Where mail is carried together: a recipients' domain, or the smarthost ("" is its domain)."""
+    """Where mail is carried together: a recipients' domain, or whatever a road leads to ("" then).
+
+    `route` is the name of the route that was chosen for it, "" for the default one.
+    """
 
     road: Road
     domain: str
+    route: str = ""
 
     def __str__(self) -> str:
-        return self.domain or str(self.road)
+        return self.domain or self.route or str(self.road)
 
 
 class State(StrEnum):
@@ -93,6 +97,8 @@ class Recipient:
     `may_have_arrived`: some attempt ended between the final dot and its reply, so no other
     road than `road` may ever be tried. `last` is the outcome of the latest attempt, and `tried_at`
     its end in Unix seconds, 0 for none. `is_delay_told`: its sender knows that it takes long.
+    `route` is the name of the one that was chosen when the message came, "" for the default;
+    `bound_to` the relay that may have it already, as in "smtp.example.net:587", "" for none.
     """
 
     address: Address
@@ -105,6 +111,8 @@ class Recipient:
     request: RecipientRequest = NOTHING_FOR_RECIPIENT
     tried_at: float = 0.0
     is_delay_told: bool = False
+    route: str = ""
+    bound_to: str = ""
 
     @property
     def is_settled(self) -> bool:
@@ -163,7 +171,7 @@ class Consignment:
 class Letter:
     """One SMTP transaction to be: one message for some of its recipients.
 
-    `requests` are as in Submission.
+    `requests` are as in Submission, `bound_to` as in Recipient: these have it in common.
     """
 
     id: MessageId
@@ -174,6 +182,7 @@ class Letter:
     needs_smtputf8: bool = False
     request: MessageRequest = NOTHING
     requests: tuple[RecipientRequest, ...] = ()
+    bound_to: str = ""
 
     def part(self, places: Sequence[int]) -> "Letter":
         """The letter for those of its recipients at these places."""

@@ -1,7 +1,7 @@
 """Slots across processes: what the dispatcher of one says, and the keeper in another hears.
 
-ask, back                  worker to supervisor, with road and domain
-granted, wanted, shortage  supervisor to worker, with road and domain, or with a number
+ask, back                  worker to supervisor, with road, domain and route
+granted, wanted, shortage  supervisor to worker, with the same, or with a number
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ class RemoteSlots:
     def ask(self, holder: SlotHolder, destination: Destination) -> None:
         """See `SlotKeeper`."""
         del holder
-        self._say("ask", destination.road, destination.domain)
+        self._say("ask", *_words(destination))
 
     def give_back(self, holder: SlotHolder, destination: Destination) -> None:
         """See `SlotKeeper`."""
         del holder
-        self._say("back", destination.road, destination.domain)
+        self._say("back", *_words(destination))
 
     def grant(self) -> None:
         """See `SlotKeeper`: the keeper grants by itself."""
@@ -58,11 +58,11 @@ class RemoteHolder:
 
     def granted(self, destination: Destination) -> None:
         """See `SlotHolder`."""
-        self._say("granted", destination.road, destination.domain)
+        self._say("granted", *_words(destination))
 
     def wanted_back(self, destination: Destination) -> None:
         """See `SlotHolder`."""
-        self._say("wanted", destination.road, destination.domain)
+        self._say("wanted", *_words(destination))
 
     def shortage_is(self, count: int) -> None:
         """See `SlotHolder`."""
@@ -77,5 +77,9 @@ class RemoteHolder:
         self._slots.grant()
 
 
-def _destination(road: str, domain: str) -> Destination:
-    return Destination(Road(road), domain)
+def _words(destination: Destination) -> tuple[str, str, str]:
+    return destination.road, destination.domain, destination.route
+
+
+def _destination(road: str, domain: str, route: str) -> Destination:
+    return Destination(Road(road), domain, route)

@@ -248,6 +248,7 @@ class House:
     ) -> None:
         self.now = START
         self.has_smarthost = True
+        self.relays: dict[str, Sequence[str]] = {}  # of routes, where they have their own
         self.peers = dict(peers or {})
         self.peers.setdefault("sender.test", Peer())
         self.peers.setdefault("relay.test", Peer())  # served by mx.relay.test, the smarthost
@@ -308,17 +309,25 @@ class House:
         assert self.has_smarthost or destination.road is Road.DIRECT
         return Courier(
             destination,
-            way=Way(
-                connector=self.world,
-                demand=TlsDemand(TlsLevel.OPPORTUNISTIC),
-                port=25,
-                relay="mx.relay.test" if destination.road is Road.SMARTHOST else None,
-                private_allowed=True,
-            ),
+            ways=[
+                Way(
+                    connector=self.world,
+                    demand=TlsDemand(TlsLevel.OPPORTUNISTIC),
+                    port=25,
+                    relay=relay,
+                    private_allowed=True,
+                )
+                for relay in self._relays(destination)
+            ],
             lookup=self.world,
             own_names={"mta.test"},
             chance=lambda: 0.5,
         )
+
+    def _relays(self, destination: Destination) -> Sequence[str | None]:
+        if destination.road is Road.DIRECT:
+            return [None]
+        return self.relays.get(destination.route, ["mx.relay.test"])
 
     def message(
         self,

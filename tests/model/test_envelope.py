@@ -60,9 +60,11 @@ def test_recipients_are_exchanged_at_their_places_and_nothing_else_changes() -> 
     [
         (Destination(Road.DIRECT, "there.test"), "there.test"),
         (Destination(Road.SMARTHOST, ""), "smarthost"),
+        (Destination(Road.SMARTHOST, "", "office"), "office"),
+        (Destination(Road.DIRECT, "there.test", "office"), "there.test"),
     ],
 )
-def test_a_destination_is_called_by_its_domain_or_its_road(
+def test_a_destination_is_called_by_its_domain_its_route_or_its_road(
     destination: Destination, shown: str
 ) -> None:
     assert str(destination) == shown

@@ -19,7 +19,7 @@ from tests.flow.house import story
 
 OPEN: list[Channel] = []  # by the test that runs now
 THERE = Destination(Road.DIRECT, "there.test")
-RELAY = Destination(Road.SMARTHOST, "")
+RELAY = Destination(Road.SMARTHOST, "", "office")
 
 
 def talk(test: Callable[[], Coroutine[object, object, None]]) -> Callable[[], None]:

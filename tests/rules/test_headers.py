@@ -19,6 +19,8 @@ from mta.rules.message.headers import (
     header_of,
     objection_to_header,
     read_header,
+    tags_in,
+    values_of,
     waives_tls,
 )
 
@@ -316,3 +318,47 @@ def test_an_author_may_waive_tls(fields: bytes, is_waived: bool) -> None:
     header = read_header(b"From: ann@here.test\r\n" + fields + b"\r\nTLS-Required: No\r\n")
 
     assert waives_tls(header) is is_waived
+
+
+@pytest.mark.parametrize(
+    ("fields", "tags"),
+    [
+        (b"", ()),
+        (b"X-MTA-Tag: welcome\r\n", ("welcome",)),
+        (b"x-mta-tag: welcome ,\r\n\ttwo words,, welcome\r\n", ("welcome", "two words")),
+        (b"X-MTA-Tag: a\r\nX-MTA-Tag: b\r\n", ("a", "b")),
+        (b"X-MTA-Tag: \xc3\xa9t\xc3\xa9\r\n", ("\xe9t\xe9",)),
+        (b"X-MTA-Tag:\r\n", ()),
+        (b"X-MTA-Tag: " + b"a" * 64 + b"\r\n", ("a" * 64,)),
+    ],
+)
+def test_a_client_may_tag_a_message_and_nobody_else_sees_it(
+    fields: bytes, tags: tuple[str, ...]
+) -> None:
+    header = read_header(fields + TRACE + b"\r\nX-MTA-Tag: body\r\n")
+
+    assert objection_to_header(header) is None
+    assert tags_in(header) == tags
+    assert left_of(fields + TRACE + b"\r\nHi\r\n") == TRACE + b"\r\nHi\r\n"
+
+
+@pytest.mark.parametrize(
+    "text", [b"a" * 65, b",".join(b"t%d" % number for number in range(21)), b"a\x1bb"]
+)
+def test_tags_that_are_too_long_or_too_many_are_refused(text: bytes) -> None:
+    header = read_header(b"X-MTA-Tag: " + text + b"\r\n\r\n")
+    objection = objection_to_header(header)
+
+    assert objection is not None
+    assert (objection.code, objection.status) == (554, "5.6.0")
+    assert tags_in(header) == ()
+
+
+def test_the_values_of_a_field_are_unfolded_and_bounded() -> None:
+    header = read_header(b"X: one\r\n\ttwo\r\nx: \xff\r\nX: " + b"a" * 2000 + b"\r\n\r\n")
+
+    first, second, long = values_of(header, b"x")
+
+    assert (first, second) == ("one two", "\ufffd")
+    assert len(long) <= 1000
+    assert values_of(header, b"y") == []

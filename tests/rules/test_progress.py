@@ -1,6 +1,6 @@
 """How a recipient moves on after an attempt, and what is carried together."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -24,6 +24,13 @@ from mta.rules.delivery.retry import AMBIGUOUS_DELAY, RetryPlan
 PLAN = RetryPlan((60.0, 300.0), give_up_after=10_000.0)
 ACCEPTED_AT = 1_000.0
 NOW = 2_000.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    mode: Mode
+
+
 MX = Host("mx.there.test", "192.0.2.1", 25)
 ENDS_AT = ACCEPTED_AT + PLAN.give_up_after
 BOB = Recipient(Address("bob", "there.test"), next_at=ACCEPTED_AT)
@@ -274,6 +281,8 @@ def test_whoever_may_take_the_other_road_need_not_wait(
 
 # What is carried together
 
+ROUTES = {"office": Terms(Mode.SMARTHOST), "direct": Terms(Mode.DIRECT)}
+
 
 @pytest.mark.parametrize(
     ("stored", "mode", "road"),
@@ -298,7 +307,7 @@ def recipient(text: str, **changes: object) -> Recipient:
 
 def carried(*recipients: Recipient, mode: Mode = Mode.DIRECT) -> list[tuple[str, tuple[int, ...]]]:
     envelope = Envelope(MessageId("m1"), None, recipients, ACCEPTED_AT, 1_000)
-    found = list(consignments(envelope, mode))
+    found = list(consignments(envelope, mode, routes=ROUTES))
     assert all(consignment.envelope is envelope for consignment in found)
     return [(str(consignment.destination), consignment.places) for consignment in found]
 
@@ -327,6 +336,42 @@ def test_recipients_that_are_due_apart_are_carried_apart() -> None:
     later = recipient("b@x.test", next_at=NOW + 1)
 
     assert carried(recipient("a@x.test"), later) == [("x.test", (0,)), ("x.test", (1,))]
+
+
+def test_recipients_of_different_routes_are_carried_apart() -> None:
+    found = carried(
+        recipient("a@x.test", route="office"),
+        recipient("b@x.test"),
+        recipient("c@y.test", route="office"),
+        recipient("d@x.test", route="direct"),
+    )
+
+    assert found == [("office", (0, 2)), ("x.test", (1,)), ("x.test", (3,))]
+
+
+def test_who_was_to_take_a_route_that_is_gone_begins_anew_on_the_default_one() -> None:
+    moved = recipient("a@x.test", route="gone", road=Road.SMARTHOST)
+
+    assert carried(moved, recipient("b@x.test"), mode=Mode.FALLBACK) == [("x.test", (0, 1))]
+
+
+def test_who_is_bound_to_a_relay_is_carried_by_himself() -> None:
+    bound = recipient("a@x.test", bound_to="smtp.there.test:25")
+
+    found = carried(bound, recipient("b@y.test"), mode=Mode.SMARTHOST)
+
+    assert found == [("smarthost", (0,)), ("smarthost", (1,))]
+
+
+def test_what_a_relay_may_have_binds_the_recipient_to_it_for_good() -> None:
+    relay = Road.SMARTHOST
+    bound = after(SILENCE, road=relay, mode=Mode.SMARTHOST).recipient
+    elsewhere = replace(SILENCE, host=Host("else.test", "192.0.2.9", 25))
+
+    assert bound.bound_to == "mx.there.test:25"
+    assert after(DOWN, bound, road=relay).recipient.bound_to == "mx.there.test:25"
+    assert after(elsewhere, bound, road=relay).recipient.bound_to == "mx.there.test:25"
+    assert after(SILENCE).recipient.bound_to == ""  # a domain's exchangers are one
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.REPORTED])

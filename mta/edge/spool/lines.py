@@ -154,6 +154,10 @@ def _raw_recipient(recipient: Recipient) -> _Raw:
         raw["tried_at"] = recipient.tried_at
     if recipient.is_delay_told:
         raw["is_delay_told"] = True
+    if recipient.route:
+        raw["route"] = recipient.route
+    if recipient.bound_to:
+        raw["bound_to"] = recipient.bound_to
     return raw
 
 

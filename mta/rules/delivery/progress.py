@@ -1,8 +1,10 @@
 """How an attempt's outcome moves a recipient on: the state machine of delivery."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
 
 from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
 from mta.model.outcome import Outcome, Verdict
@@ -20,6 +22,17 @@ class Mode(StrEnum):
     DIRECT = "direct"
     SMARTHOST = "smarthost"
     FALLBACK = "fallback"  # direct first, then the smarthost
+
+
+class HasMode(Protocol):
+    """The terms of a route, as far as they say which roads it has."""
+
+    @property
+    def mode(self) -> Mode:
+        """Which roads its mail may take."""
+
+
+NO_ROUTES: Mapping[str, HasMode] = MappingProxyType({})
 
 
 @value
@@ -55,6 +68,8 @@ def after_attempt(
         recipient.request,
         now,
         recipient.is_delay_told,
+        recipient.route,
+        recipient.bound_to or _binding(outcome, road),
     )
     if is_delivered:
         return Step(tried)
@@ -74,6 +89,13 @@ def after_attempt(
     if next_at is None:
         return Step(replace(tried, state=State.FAILED, last=final(outcome, by, now)))
     return Step(replace(tried, next_at=next_at))
+
+
+def _binding(outcome: Outcome, road: Road) -> str:
+    """The relay that may have the message, so that none beside it is ever tried."""
+    if road is Road.DIRECT or not outcome.may_have_arrived or outcome.host is None:
+        return ""
+    return outcome.host.label
 
 
 def expired(recipient: Recipient) -> Step:
@@ -126,20 +148,39 @@ def _rerouted(recipient: Recipient, outcome: Outcome, mode: Mode, now: float) ->
 
 def road_of(recipient: Recipient, mode: Mode) -> Road:
     """The road that a recipient takes next; settings may have changed since it was stored."""
-    if mode is Mode.FALLBACK:
-        return recipient.road
+    return recipient.road if mode is Mode.FALLBACK else first_road(mode)
+
+
+def first_road(mode: Mode) -> Road:
+    """The road that mail begins on."""
     return Road.SMARTHOST if mode is Mode.SMARTHOST else Road.DIRECT
 
 
 def consignments(
-    envelope: Envelope, mode: Mode, places: Collection[int] | None = None
+    envelope: Envelope,
+    mode: Mode,
+    places: Collection[int] | None = None,
+    *,
+    routes: Mapping[str, HasMode] = NO_ROUTES,
 ) -> Iterator[Consignment]:
-    """What waits of a message, split by destination and by when it is due; of `places` alone."""
-    groups: dict[tuple[Road, str, float], list[int]] = {}
+    """What waits of a message, split by destination and by when it is due; of `places` alone.
+
+    `mode` is the default route's, and `routes` are those of today by their names: what was to take
+    one that is gone begins anew on the default one. Recipients that are bound to a relay go by
+    themselves.
+    """
+    groups: dict[tuple[Road, str, str, str, float], list[int]] = {}
     for place, recipient in enumerate(envelope.recipients):
         if recipient.state is State.WAITING and (places is None or place in places):
-            road = road_of(recipient, mode)
+            route, road = recipient.route, recipient.road
+            if not route:
+                road = road_of(recipient, mode)
+            elif route in routes:
+                road = road_of(recipient, routes[route].mode)
+            else:
+                route, road = "", first_road(mode)
             domain = recipient.address.domain if road is Road.DIRECT else ""
-            groups.setdefault((road, domain, recipient.next_at), []).append(place)
-    for (road, domain, due_at), group in groups.items():
-        yield Consignment(envelope, Destination(road, domain), tuple(group), due_at)
+            key = (road, domain, route, recipient.bound_to, recipient.next_at)
+            groups.setdefault(key, []).append(place)
+    for (road, domain, route, _, due_at), group in groups.items():
+        yield Consignment(envelope, Destination(road, domain, route), tuple(group), due_at)

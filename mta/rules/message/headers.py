@@ -25,7 +25,11 @@ MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
 # Possessive (*+), or each folded line would cost memory that a stranger measures out.
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*+")
 _KEY = b"idempotency-key"
-_PRIVATE_FIELDS = {b"bcc", b"resent-bcc", _KEY}
+_TAG = b"x-mta-tag"
+_PRIVATE_FIELDS = {b"bcc", b"resent-bcc", _KEY, _TAG}
+MAX_TAGS = 20  # of one message, as by HTTP
+MAX_TAG = 64  # characters
+MAX_VALUE = 1000  # octets of a field that are compared
 _KEY_SHAPE = re.compile(r"[!-~]{1,255}")
 _HELO = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,60}\]")
 
@@ -84,6 +88,13 @@ def objection_to_header(header: Header) -> Reply | None:
     """Why a message may not pass for its header's sake."""
     if header.end > MAX_HEADER:
         return Reply(554, f"The header has more than {MAX_HEADER} octets", 6, 0)
+    if _TAG in header.names and not _are_tags(_tags(header)):
+        return Reply(
+            554,
+            f"Expected X-MTA-Tag with up to {MAX_TAGS} tags of up to {MAX_TAG} characters",
+            6,
+            0,
+        )
     if len(header.fields) <= MAX_RECEIVED:
         return None
     hops = sum(field.name == b"received" for field in header.fields)
@@ -104,8 +115,37 @@ def waives_tls(header: Header) -> bool:
     return values == [b"no"]
 
 
+def tags_in(header: Header) -> tuple[str, ...]:
+    """The tags that a client gave a message in fields X-MTA-Tag, with commas between them."""
+    if _TAG not in header.names:
+        return ()
+    tags = _tags(header)
+    return tags if _are_tags(tags) else ()
+
+
+def values_of(header: Header, name: bytes) -> list[str]:
+    """What the fields of this name (in lower case) say: unfolded, and bounded."""
+    if name not in header.names:
+        return []
+    found = [
+        header.content[field.start : field.end].partition(b":")[2][:MAX_VALUE]
+        for field in header.fields
+        if field.name == name
+    ]
+    return [" ".join(text.decode("utf-8", "replace").split()) for text in found]
+
+
+def _tags(header: Header) -> tuple[str, ...]:
+    words = ",".join(values_of(header, _TAG)).split(",")
+    return tuple(dict.fromkeys([word.strip() for word in words if word.strip()]))
+
+
+def _are_tags(tags: tuple[str, ...]) -> bool:
+    return len(tags) <= MAX_TAGS and all(len(tag) <= MAX_TAG and tag.isprintable() for tag in tags)
+
+
 def completed(header: Header, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
-    """The message with our Received field, a Date and a Message-ID, and without its Bcc and key."""
+    """The message with our Received field, a Date and a Message-ID; without Bcc, key and tags."""
     names = header.names
     parts = [_received(passage, recipients)]
     if b"date" not in names:

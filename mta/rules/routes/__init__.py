@@ -1,0 +1,1 @@
+"""Which road for which mail."""
