@@ -11,7 +11,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from mta.model.address import Address, AddressError, parse_address, refuse_unicode
-from mta.model.envelope import Envelope, MessageId, Recipient, Submission
+from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
 from mta.model.outcome import Reply
 from mta.model.request import NOTHING, NOTHING_FOR_RECIPIENT
 
@@ -41,6 +41,7 @@ from tests.edge.visit import visiting
 
 ALL = BASIC | {"AUTH", "DSN", "REQUIRETLS", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"}
 BEGINNING = b"EHLO c\r\nMAIL FROM:<ann@here.test>\r\nRCPT TO:<bob@there.test>\r\n"
+DROPPED_BY = Client("unix:1000", "", "local")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _REPLY = re.compile(rb"[2-5][0-9]{2}[ -][ -~]*\r\n")
 
@@ -136,7 +137,7 @@ def drop_file(data: bytes) -> None:
     """A file in the drop folder is refused with a reason, or is a message in CRLF text."""
     try:
         drop = read_drop_file(data, size=10_000, line_length=1_000)
-        submission = submission_of(drop, None)  # type: ignore[arg-type]  # it is handed on
+        submission = submission_of(drop, DROPPED_BY)
     except DropError:
         return
     assert not _BARE.search(submission.content)
