@@ -28,7 +28,7 @@ demo: $(READY)
 	@$(BIN)/python -m mta.sandbox.demo
 
 test: $(READY)
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 fast: $(READY)
 	$(BIN)/pytest -q -n auto --dist loadfile -m "not peers and not slow"

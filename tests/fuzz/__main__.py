@@ -18,6 +18,7 @@ def main() -> int:
     if call.again is not None:
         TARGETS[call.targets[0]](call.again.read_bytes())
         return 0
+    call.findings.mkdir(parents=True, exist_ok=True)
     found = [name for name in call.targets or TARGETS if not _is_sound(name, call)]
     print(f"\n{', '.join(found) or 'nothing'} found", flush=True)
     return 1 if found else 0

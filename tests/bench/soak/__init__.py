@@ -11,5 +11,5 @@
     run         all of it, once
 
 `make soak` runs it; `python -m tests.bench.soak --help` says more. What is accepted is compared
-with what arrives as in tests/e2e/test_crash.py, with the same evidence.
+with what arrives as in tests/e2e/crash, with the same evidence.
 """
