@@ -4,22 +4,19 @@ All of it can be exchanged while the server runs, but for the spool and the list
 """
 
 import logging
-import os
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
 
 from mta.rules.delivery.retry import RetryPlan
-from mta.rules.message.signing import SigningKey
 
 from mta.flow.intake import House
-from mta.flow.ports import Lookup, Signer
+from mta.flow.ports import Signer
 from mta.flow.quotas import QuotaTerms
 from mta.flow.settlement import Terms
 from mta.flow.slots import Room
@@ -29,17 +26,16 @@ from mta.edge.history import History
 from mta.edge.history import Terms as HistoryTerms
 from mta.edge.lookup import DnsLookup
 from mta.edge.maildrop.folder import DropLimits
-from mta.edge.signer import DkimSigner, signatures
 from mta.edge.spool.files import FileSpool
 from mta.edge.spool.gauge import Watermarks
 from mta.edge.spool.kept import Keep
-from mta.edge.spool.threads import Threads
 from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError, Settings
 from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
+from mta.keyring import Keyring
 from mta.roads import Ways, ways_for
 
 log = logging.getLogger(__name__)
@@ -100,8 +96,8 @@ class Fittings:
     """Everything that is made from the settings alone and can be exchanged while we run."""
 
     house: House
-    signer: Signer
-    lookup: Lookup
+    keyring: Keyring
+    lookup: DnsLookup
     ways: Ways
     terms: Terms
     room: Room
@@ -113,18 +109,25 @@ class Fittings:
     certificate: ServerCertificate | None
 
     @property
+    def signer(self) -> Signer:
+        """Signs with the keys as they are now."""
+        return self.keyring.signer
+
+    @property
     def tls(self) -> ssl.SSLContext | None:
         """What serves our certificate, as it is now."""
         return self.certificate.context if self.certificate else None
 
 
 def fittings_for(settings: Settings) -> Fittings:
-    """Make them. Raises SigningError for a key, NoNameserver or OSError for what is missing."""
+    """Make them. Raises SigningError or ConfigError for a key, NoNameserver or OSError for
+    what is missing.
+    """
     delivery = settings.delivery
     return Fittings(
         house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
-        signer=_signer(settings),
-        lookup=_lookup(settings),
+        keyring=Keyring(settings),
+        lookup=lookup_for(settings),
         ways=ways_for(settings),
         terms=Terms(delivery.mode, _plan(delivery), delivery.delay_report_after),
         room=Room(
@@ -148,23 +151,10 @@ def _plan(delivery: Delivery) -> RetryPlan:
     )
 
 
-def _lookup(settings: Settings) -> DnsLookup:
+def lookup_for(settings: Settings) -> DnsLookup:
+    """Who asks the DNS. Raises NoNameserver."""
     servers = [(server.host, server.port) for server in settings.dns.nameservers]
     return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time)
-
-
-def _signer(settings: Settings) -> DkimSigner:
-    keys = [SigningKey(key.domain, key.selector, _signing(key.key)) for key in settings.dkim]
-    # A signature is OpenSSL's work, without Python's lock: as many at once as there are cores, but
-    # for that of the event loop. One more takes no message further, and a sixth more CPU.
-    threads = Threads(max(1, len(os.sched_getaffinity(0)) - 1), "signer")
-    return DkimSigner(keys, clock=time.time, sign=threads.together(signatures))
-
-
-def _signing(path: Path) -> Callable[[bytes], bytes]:
-    from mta.edge.rsa import load_key  # with a library of 8 MB, which not all need
-
-    return load_key(path).sign
 
 
 def listeners_of(settings: Settings) -> Sequence[Listener]:

@@ -80,6 +80,7 @@ def test_the_example_is_nothing_but_defaults() -> None:
     assert example == load_settings(None, {}).shown() | {
         "spool": str(EXAMPLE.parent / "spool"),
         "maildrop": str(EXAMPLE.parent / "spool" / "maildrop"),
+        "dkim_keys": str(EXAMPLE.parent / "keys"),
     }
 
 
@@ -106,9 +107,12 @@ def keys_below(section: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], obje
         inner = section_in(field.annotation)
         if inner is None:
             has_default = field.default_factory is None and not field.is_required()
-            yield (name,), field.default if has_default else None
+            yield (field.alias or name,), field.default if has_default else None
         else:
             yield from (((name, *path), default) for path, default in keys_below(inner))
+
+
+NAMES = {"from": "signs_from", "until": "signs_until"}  # keys that are words of Python's
 
 
 def uncommented_example() -> dict[str, object]:
@@ -128,7 +132,7 @@ def test_every_key_is_in_the_example_with_its_true_default(
     read: Any = Settings.model_validate(document)
     for part in path:
         raw = (raw[0] if isinstance(raw, list) else raw)[part]
-        read = getattr(read[0] if isinstance(read, tuple) else read, part)
+        read = getattr(read[0] if isinstance(read, tuple) else read, NAMES.get(part, part))
     assert default is None or read == default
 
 
@@ -251,6 +255,24 @@ def test_the_environment_alone_can_make_a_list() -> None:
     assert [str(listen.address) for listen in settings.listen] == ["127.0.0.1:0"]
     assert settings.senders == ("example.com",)
     assert settings.dkim[0].key == Path("k.pem")
+
+
+def test_a_key_may_have_dates(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "dkim:\n"
+        "- {domain: a.test, selector: s1, key: k, from: 2026-12-01, until: 2027-01-01T12:00:00Z}\n"
+        "- {domain: a.test, selector: s2, key: k, from: '2026-12-01T01:00:00+01:00'}\n"
+    )
+
+    settings = load_settings(path, {})
+
+    first, second = settings.dkim
+    assert (first.signs_from, first.signs_until) == (1_796_083_200, 1_798_804_800)
+    assert (second.signs_from, second.signs_until) == (1_796_083_200, None)
+    shown = settings.shown()["dkim"]
+    assert isinstance(shown, list)
+    assert shown[0]["from"] == "2026-12-01T00:00:00Z"
 
 
 def test_a_section_given_whole_comes_before_its_keys() -> None:

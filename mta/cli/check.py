@@ -6,20 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-from mta.model.trouble import SigningError
 
 from mta.edge.tls import CertificateError, objection_to_term, server_context
 
 from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
-from mta.config.settings import DkimKey
 from mta.config.users import UsersFile
-
-if TYPE_CHECKING:
-    from mta.edge.rsa import RsaKey
+from mta.keyring import Keyring, problems_of_keys
 
 EXAMPLE = """\
   mta check --config /etc/mta/config.yaml   # status 2 and every mistake, or the settings in force
@@ -55,11 +49,7 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def file_problems(settings: Settings) -> Iterator[str]:
     """Everything that is wrong in the files that the settings name."""
-    for place, entry in enumerate(settings.dkim):
-        try:
-            _key(entry)
-        except SigningError as error:
-            yield f"dkim[{place}].key: {error}"
+    yield from problems_of_keys(settings)
     if settings.tls.certificate and settings.tls.key:
         try:
             server_context(settings.tls.certificate, settings.tls.key)
@@ -85,13 +75,7 @@ def surprises(settings: Settings) -> Iterator[str]:
 
 def weak_keys(settings: Settings) -> Iterator[str]:
     """A warning for every DKIM key that receivers think little of. Raises SigningError."""
-    for place, entry in enumerate(settings.dkim):
-        key = _key(entry)
-        if key.is_weak:
-            yield f"dkim[{place}].key: {key.bits} bits are few; 2048 are what receivers ask for"
-
-
-def _key(entry: DkimKey) -> "RsaKey":
-    from mta.edge.rsa import load_key  # with a library of 8 MB, which a server may not need
-
-    return load_key(entry.key)
+    for held in Keyring(settings).keys:
+        if held.key is not None and held.key.is_weak:
+            few = f"{held.key.bits} bits are few; 2048 are what receivers ask for"
+            yield f"{held.record.name}: {few}"

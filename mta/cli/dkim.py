@@ -11,7 +11,7 @@ from mta.model.trouble import SigningError
 
 from mta.rules.message.dkimrecord import DkimRecord
 
-from mta.edge.rsa import load_key, new_key
+from mta.edge.keys import load_key, new_key
 
 from mta.cli.options import DEFAULT_CONFIG, Commands, add_command, config_path, with_settings
 from mta.config import Settings

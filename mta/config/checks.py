@@ -27,6 +27,10 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _about_delivery(settings)
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
+    for place, entry in enumerate(settings.dkim):
+        begin, end = entry.signs_from, entry.signs_until
+        if begin is not None and end is not None and begin >= end:
+            yield f"dkim[{place}].until", "expected a moment after from, found one before"
 
 
 ROOM_TO_SETTLE = 1 << 20  # octets: what was delivered must be written down

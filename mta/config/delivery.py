@@ -91,3 +91,4 @@ class Dns(Section):
 
     nameservers: tuple[Nameserver, ...] = ()
     timeout: Duration = 10.0
+    authority_port: Port = 53

@@ -100,7 +100,7 @@ def _keys_beside(location: Location, root: "type[BaseModel]") -> list[str]:
     for part in location[:-1]:
         if isinstance(part, str):
             section = section_in(section.model_fields[part].annotation) or section
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def section_in(annotation: object) -> "type[BaseModel] | None":

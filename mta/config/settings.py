@@ -21,9 +21,10 @@ from mta.rules.submission.content import BareNewlines
 from mta.rules.submission.preflight import Preflight
 
 from mta.config.delivery import Delivery, Dns
+from mta.config.dkim import DkimKey
 from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
-from mta.config.quantities import read_domain, read_selector
+from mta.config.quantities import read_domain
 
 MAX_PROCESSES = 64
 MAILDROP = "maildrop"  # in the spool's folder
@@ -87,14 +88,6 @@ class Keep(Section):
     failed: DurationOrZero = 7 * DAY
 
 
-class DkimKey(Section):
-    """One key that signs the mail of one domain and of those below it."""
-
-    domain: Domain
-    selector: Annotated[str, BeforeValidator(read_selector)]
-    key: FilePath
-
-
 class History(Section):
     """What is remembered of messages that were handed in by HTTP, or with an Idempotency-Key.
 
@@ -134,6 +127,7 @@ class Settings(Section):
     delivery: Delivery = Delivery()
     dns: Dns = Dns()
     dkim: tuple[DkimKey, ...] = ()
+    dkim_keys: FilePath = Field(default=Path("keys"), validate_default=True)
     admin: Admin | None = Admin()
     history: History = History()
     log: Log = Log()
@@ -142,4 +136,4 @@ class Settings(Section):
 
     def shown(self) -> dict[str, object]:
         """Every key as config.yaml would have it, with secrets hidden."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)

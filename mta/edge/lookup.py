@@ -24,6 +24,7 @@ import dns.resolver
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.NS import NS
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -69,6 +70,7 @@ class DnsLookup:
         self._a = _Records(RdataType.A, _addresses, query, clock, remembered)
         self._aaaa = _Records(RdataType.AAAA, _addresses, query, clock, remembered)
         self._txt = _Records(RdataType.TXT, _texts, query, clock, remembered)
+        self._ns = _Records(RdataType.NS, _servers, query, clock, remembered)
 
     async def mx(self, domain: str) -> Answer[Mx]:
         """The MX records of a domain in lower-case A-labels."""
@@ -86,6 +88,10 @@ class DnsLookup:
     async def txt(self, name: str) -> Answer[str]:
         """The TXT records of a name, the strings of each joined; what is no UTF-8 is escaped."""
         return await self._txt.of(name)
+
+    async def ns(self, zone: str) -> Answer[str]:
+        """The names of the hosts that serve a zone; none for a name that is no zone's top."""
+        return await self._ns.of(zone)
 
 
 def _together(answers: Sequence[Answer[str]]) -> Answer[str]:
@@ -116,6 +122,10 @@ def _texts(records: Iterable[Rdata]) -> Iterator[str]:
         for record in records
         if isinstance(record, TXT)
     )
+
+
+def _servers(records: Iterable[Rdata]) -> Iterator[str]:
+    return (_host(record.target) for record in records if isinstance(record, NS))
 
 
 def _host(name: dns.name.Name) -> str:

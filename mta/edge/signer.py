@@ -1,8 +1,9 @@
-"""DKIM signatures (RFC 6376), by dkimpy's rules and somebody else's RSA.
+"""DKIM signatures (RFC 6376, RFC 8463), by dkimpy's rules and somebody else's arithmetic.
 
 dkimpy would parse the key for each message and raise it to its power in Python, fifteen times
-slower than `cryptography`; so the key comes as a callable. The plain cases of its relaxed form are
-done at one look; tests hold them against its own, and have it verify every signature.
+slower than `cryptography`, and wants PyNaCl for Ed25519; so the key comes as a callable. The plain
+cases of its relaxed form are done at one look; tests hold them against its own, and have it verify
+every signature.
 """
 
 import base64
@@ -24,6 +25,7 @@ from mta.rules.message.signing import (
     SigningKey,
     by_domain,
     fields_to_sign,
+    in_force,
     keys_for,
     relaxed_body,
 )
@@ -43,7 +45,7 @@ class Draft(NamedTuple):
 
 
 class DkimSigner:
-    """Signs with rsa-sha256, relaxed/relaxed, the whole body, as often as a domain has keys."""
+    """Signs relaxed/relaxed, the whole body, as often as a domain has keys that sign now."""
 
     def __init__(
         self,
@@ -53,13 +55,27 @@ class DkimSigner:
         sign: Callable[[Draft], Awaitable[bytes]],
     ) -> None:
         """`sign` has `signatures` done in a thread."""
-        self._keys = by_domain(keys)
         self._clock = clock
         self._sign = sign
+        self.replace_keys(keys)
+
+    def replace_keys(self, keys: Sequence[SigningKey]) -> None:
+        """Sign with these from now on."""
+        self._all = tuple(keys)
+        self._choose(self._clock())
+
+    def _choose(self, now: float) -> None:
+        found, self._changes_at = in_force(self._all, now)
+        self._keys = by_domain(found)
+
+    def _keys_for(self, domain: str, now: float) -> tuple[SigningKey, ...]:
+        if now >= self._changes_at:
+            self._choose(now)
+        return keys_for(domain, self._keys)
 
     def signs_for(self, domain: str) -> bool:
         """Whether there is a key for mail from this domain, in lower-case A-labels."""
-        return bool(keys_for(domain, self._keys))
+        return bool(self._keys_for(domain, self._clock()))
 
     async def signature_fields(self, content: bytes, domain: str) -> bytes:
         """DKIM-Signature fields to stand before `content`, CRLF at each end; b"" without a key.
@@ -67,10 +83,11 @@ class DkimSigner:
         `domain` is the domain of the author's address, in lower-case A-labels.
         Raises SigningError.
         """
-        keys = keys_for(domain, self._keys)
+        now = self._clock()
+        keys = self._keys_for(domain, now)
         if not keys:
             return b""
-        return await self._sign(Draft(content, keys, int(self._clock())))
+        return await self._sign(Draft(content, keys, int(now)))
 
 
 def signatures(draft: Draft) -> bytes:
@@ -79,7 +96,7 @@ def signatures(draft: Draft) -> bytes:
     body_hash = hashlib.sha256(relaxed_body(body)).digest()
     try:
         return b"".join(_signature(header, body_hash, key, draft.now) for key in draft.keys)
-    except ValueError as error:  # from the RSA operation
+    except ValueError as error:  # from the key's operation
         raise SigningError(f"the message could not be signed: {error}") from error
 
 
@@ -133,7 +150,7 @@ def _gathered(header: Header, names: Iterable[str]) -> Iterator[bytes]:
 def _unsigned(names: tuple[str, ...], body_hash: bytes, key: SigningKey, now: int) -> bytes:
     """The field's value up to the empty b= tag."""
     tags = (
-        " v=1; a=rsa-sha256; c=relaxed/relaxed",
+        f" v=1; a={key.kind.algorithm}; c=relaxed/relaxed",
         f"d={key.domain}",
         f"s={key.selector}",
         f"t={now}",

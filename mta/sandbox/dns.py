@@ -59,6 +59,7 @@ class Records:
     aaaa: tuple[str, ...] = ()
     cname: str | None = None
     txt: tuple[str, ...] = ()
+    ns: tuple[str, ...] = ()
     ttl: int = 60
     behaviour: Behaviour = Behaviour.ANSWER
 
@@ -233,6 +234,8 @@ def _contents(records: Records, kind: RdataType) -> Iterator[str]:
             yield from records.aaaa
         case RdataType.TXT:
             yield from map(_in_strings, records.txt)
+        case RdataType.NS:
+            yield from map(_absolute, records.ns)
         case RdataType.CNAME if records.cname is not None:
             yield _absolute(records.cname)
 

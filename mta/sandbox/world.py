@@ -22,7 +22,7 @@ from typing import Any, Self
 from mta.rules.message.dkimrecord import DkimRecord
 
 from mta.edge.certificates import ensure_self_signed
-from mta.edge.rsa import load_key, new_key
+from mta.edge.keys import load_key, new_key
 
 from mta.sandbox.characters import (
     CHARACTERS,

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mta.edge.rsa import new_key
+from mta.edge.keys import new_key
 
 from tests.bench.children import HOST, Child, free_port
 from tests.bench.servers import SENDER, Order

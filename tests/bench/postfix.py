@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mta.edge.rsa import new_key
+from mta.edge.keys import new_key
 
 from tests.bench.children import HOST, Child, free_port
 from tests.bench.servers import SENDER, Order

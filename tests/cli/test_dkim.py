@@ -9,7 +9,7 @@ import yaml
 
 from mta.rules.message.signing import SigningKey
 
-from mta.edge.rsa import load_key
+from mta.edge.keys import load_key
 from mta.edge.signer import Draft, signatures
 
 from mta.cli import main

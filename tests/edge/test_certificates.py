@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from mta.edge.certificates import ensure_self_signed
-from mta.edge.rsa import new_key
+from mta.edge.keys import new_key
 from mta.edge.tls import CertificateError, ServerCertificate, objection_to_term, server_context
 
 NOW = 1_750_000_000.0

@@ -1,25 +1,29 @@
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import dkim
 import dkim.crypto
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.model.trouble import SigningError
 
+from mta.rules.message.dkimrecord import DkimRecord
 from mta.rules.message.signing import OVERSIGNED, SigningKey
 
 from mta.flow.ports import Signer
 
-from mta.edge.rsa import RsaKey, load_key
+from mta.edge.keys import Ed25519Key, PrivateKey, load_key
 from mta.edge.signer import DkimSigner, Draft, signatures
 
 KEYS = Path(__file__).parent.parent.parent / "keys.example"
 COM = load_key(KEYS / "example.com.s1.pem")
 ORG = load_key(KEYS / "example.org.s1.pem")
+EDWARDS = Ed25519Key(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 NOW = 1_750_000_000
 
 MESSAGE = (
@@ -34,8 +38,8 @@ MESSAGE = (
 )
 
 
-def placed(key: RsaKey, domain: str = "example.com", selector: str = "s1") -> SigningKey:
-    return SigningKey(domain, selector, key.sign)
+def placed(key: PrivateKey, domain: str = "example.com", selector: str = "s1") -> SigningKey:
+    return SigningKey(domain, selector, key.sign, key.kind)
 
 
 ONE_KEY = (placed(COM),)
@@ -43,8 +47,12 @@ ONE_KEY = (placed(COM),)
 
 def txt(name: bytes, timeout: float = 5) -> bytes:
     """The DNS of these tests."""
-    keys = {b"s1._domainkey.example.com.": COM, b"s2._domainkey.example.com.": ORG}
-    return f"v=DKIM1; k=rsa; p={keys[name].public}".encode()
+    keys: dict[bytes, PrivateKey] = {
+        b"s1._domainkey.example.com.": COM,
+        b"s2._domainkey.example.com.": ORG,
+        b"e1._domainkey.example.com.": EDWARDS,
+    }
+    return DkimRecord("example.com", "s", keys[name].public, keys[name].kind).value.encode()
 
 
 def verifies(content: bytes, place: int = 0) -> bool:
@@ -84,6 +92,64 @@ def test_each_key_of_a_domain_makes_a_field() -> None:
     assert content.count(b"DKIM-Signature:") == 2
     assert verifies(content, 0)
     assert verifies(content, 1)
+
+
+def test_an_ed25519_key_makes_a_second_signature_and_both_are_right() -> None:
+    content = signed(MESSAGE, (placed(COM), placed(EDWARDS, selector="e1")))
+
+    second = content.split(b"DKIM-Signature:")[2]
+    assert b"a=ed25519-sha256" in second
+    assert b"s=e1" in second
+    assert verifies(content, 0)
+    assert verifies(content, 1)
+
+
+def test_a_changed_subject_breaks_an_ed25519_signature() -> None:
+    content = signed(MESSAGE, (placed(EDWARDS, selector="e1"),))
+
+    assert verifies(content)
+    assert not verifies(content.replace(b"A  subject", b"Another"))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = float(NOW)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def selectors(fields: bytes) -> list[bytes]:
+    return [part.partition(b";")[0] for part in fields.split(b"s=")[1:] if part[:1] in b"se"]
+
+
+def test_a_key_signs_from_its_date_until_its_end() -> None:
+    clock = Clock()
+    old = replace(placed(COM), signs_until=NOW + 10.0)
+    new = replace(placed(ORG, selector="s2"), signs_from=NOW + 10.0)
+    signer = DkimSigner((old, new), clock=clock, sign=at_once)
+    signed_with = []
+
+    for clock.now in (NOW, NOW + 9.9, NOW + 10, NOW + 11):
+        signed_with += selectors(ask(signer, MESSAGE, "example.com"))
+
+    assert signed_with == [b"s1", b"s1", b"s2", b"s2"]
+
+
+def test_a_domain_whose_keys_have_ended_gets_no_signature() -> None:
+    ended = replace(placed(COM), signs_until=float(NOW))
+    signer = DkimSigner((ended,), clock=lambda: NOW, sign=at_once)
+
+    assert not signer.signs_for("example.com")
+    assert ask(signer, MESSAGE, "example.com") == b""
+
+
+def test_keys_can_be_exchanged() -> None:
+    signer = DkimSigner(ONE_KEY, clock=lambda: NOW, sign=at_once)
+
+    signer.replace_keys((placed(ORG, selector="s2"),))
+
+    assert selectors(ask(signer, MESSAGE, "example.com")) == [b"s2"]
 
 
 def test_the_same_message_at_the_same_time_has_the_same_signature() -> None:

@@ -8,7 +8,7 @@ import pytest
 from mta.rules.message.dkimrecord import DkimRecord
 from mta.rules.message.signing import SigningKey
 
-from mta.edge.rsa import load_key
+from mta.edge.keys import load_key
 from mta.edge.signer import Draft, signatures
 
 HERE = Path(__file__).parent

@@ -1,10 +1,16 @@
-from mta.rules.message.dkimrecord import DkimRecord
+from mta.rules.message.dkimrecord import DkimRecord, KeyKind
 
 RECORD = DkimRecord("example.com", "s1", "A" * 392)
 
 
 def test_a_record_stands_below_its_domain() -> None:
     assert RECORD.name == "s1._domainkey.example.com"
+
+
+def test_a_record_says_what_kind_of_key_it_has() -> None:
+    record = DkimRecord("example.com", "e1", "AbC=", KeyKind.ED25519)
+
+    assert record.value == "v=DKIM1; k=ed25519; p=AbC="
 
 
 def test_no_string_of_a_record_is_longer_than_255_octets_and_none_is_lost() -> None:

@@ -1,8 +1,21 @@
 """The DNS record that publishes a DKIM key (RFC 6376 §3.6)."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 MAX_STRING = 255  # octets of one string in a TXT record, RFC 1035 §3.3
+
+
+class KeyKind(StrEnum):
+    """The k= tag of a record (RFC 6376 §3.6.1, RFC 8463 §4)."""
+
+    RSA = "rsa"
+    ED25519 = "ed25519"
+
+    @property
+    def algorithm(self) -> str:
+        """The a= tag of its signatures."""
+        return f"{self}-sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +25,7 @@ class DkimRecord:
     domain: str
     selector: str
     public: str
+    kind: KeyKind = KeyKind.RSA
 
     @property
     def name(self) -> str:
@@ -21,7 +35,7 @@ class DkimRecord:
     @property
     def value(self) -> str:
         """The record's text in one line, as most DNS providers' forms want it."""
-        return f"v=DKIM1; k=rsa; p={self.public}"
+        return f"v=DKIM1; k={self.kind}; p={self.public}"
 
     @property
     def strings(self) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Whose key signs a message, which fields it covers, and the form that is hashed (RFC 6376)."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mta.model.address import Address, AddressError, parse_domain, refuse_unicode
 
+from mta.rules.message.dkimrecord import KeyKind
 from mta.rules.message.headers import Header
 
 MAX_FROM = 16 * 1024  # octets of a From field that are looked at
@@ -62,13 +64,17 @@ _BLANKS = re.compile(rb"[\t ]+")
 class SigningKey:
     """A private key at its place in the DNS: selector._domainkey.domain.
 
-    `sign` makes an RSASSA-PKCS1-v1_5 signature with SHA-256 of what it is given (RFC 6376
-    §3.3.1); it may be called from any thread.
+    `sign` makes a signature of its kind of what it is given: for RSA an RSASSA-PKCS1-v1_5 one with
+    SHA-256 (RFC 6376 §3.3.1), for Ed25519 that of RFC 8463 §3; it may be called from any thread.
+    It signs from the one moment until the other, in Unix seconds.
     """
 
     domain: str
     selector: str
     sign: Callable[[bytes], bytes]
+    kind: KeyKind = KeyKind.RSA
+    signs_from: float = -math.inf
+    signs_until: float = math.inf
 
 
 Keys = Mapping[str, tuple[SigningKey, ...]]  # by their domain
@@ -80,6 +86,14 @@ def by_domain(keys: Iterable[SigningKey]) -> Keys:
     for key in keys:
         found[key.domain] = (*found.get(key.domain, ()), key)
     return found
+
+
+def in_force(keys: Iterable[SigningKey], now: float) -> tuple[tuple[SigningKey, ...], float]:
+    """The keys that sign at `now`, and the moment when they will be others; inf for never."""
+    every = tuple(keys)
+    moments = {moment for key in every for moment in (key.signs_from, key.signs_until)}
+    changes_at = min((moment for moment in moments if moment > now), default=math.inf)
+    return tuple(key for key in every if key.signs_from <= now < key.signs_until), changes_at
 
 
 def keys_for(domain: str, keys: Keys) -> tuple[SigningKey, ...]:

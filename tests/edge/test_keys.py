@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -5,10 +7,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mta.model.trouble import SigningError
 
-from mta.edge.rsa import load_key, new_key
+from mta.rules.message.dkimrecord import KeyKind
+
+from mta.edge.keys import Ed25519Key, load_key, new_key
 
 EXAMPLE = Path(__file__).parent.parent.parent / "keys.example" / "example.com.s1.pem"
 
@@ -32,7 +37,7 @@ def test_a_new_key_has_2048_bits_and_can_be_read_again(tmp_path: Path) -> None:
     made = new_key(tmp_path / "k.pem")
 
     read = load_key(tmp_path / "k.pem")
-    assert (read.bits, read.is_weak) == (2048, False)
+    assert (read.kind, read.bits, read.is_weak) == (KeyKind.RSA, 2048, False)
     assert read.public == made.public
     assert read.sign(b"x") == made.sign(b"x")
 
@@ -45,6 +50,33 @@ def test_a_new_key_is_its_owner_s_alone_whatever_the_umask(tmp_path: Path) -> No
         os.umask(before)
 
     assert stat.S_IMODE((tmp_path / "k.pem").stat().st_mode) == 0o600
+
+
+# The key of RFC 8463 §A.1 and its public half of §A.2.
+SEED = base64.b64decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+PUBLIC = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+
+def test_an_ed25519_key_has_the_public_half_of_the_rfc() -> None:
+    key = Ed25519Key(Ed25519PrivateKey.from_private_bytes(SEED))
+
+    assert key.public == PUBLIC
+    assert (key.kind, key.is_weak) == ("ed25519", False)
+
+
+def test_an_ed25519_key_signs_the_digest() -> None:
+    private = Ed25519PrivateKey.from_private_bytes(SEED)
+
+    signature = Ed25519Key(private).sign(b"what is signed")
+
+    private.public_key().verify(signature, hashlib.sha256(b"what is signed").digest())
+
+
+def test_a_new_ed25519_key_can_be_read_again(tmp_path: Path) -> None:
+    made = new_key(tmp_path / "k.pem", KeyKind.ED25519)
+
+    read = load_key(tmp_path / "k.pem")
+    assert (read.kind, read.bits, read.public) == (KeyKind.ED25519, 256, made.public)
 
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
@@ -95,7 +127,7 @@ def test_a_file_that_holds_no_key_says_what_was_expected(tmp_path: Path, octets:
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "k.pem", ec.generate_private_key(ec.SECP256R1()))
 
-    assert "expected an RSA key" in refusal(path)
+    assert "expected an RSA or Ed25519 key" in refusal(path)
 
 
 def test_a_key_behind_a_passphrase_is_refused(tmp_path: Path) -> None:
