@@ -129,7 +129,12 @@ def fittings_for(settings: Settings) -> Fittings:
         keyring=Keyring(settings),
         lookup=lookup_for(settings),
         ways=ways_for(settings),
-        terms=Terms(delivery.mode, _plan(delivery), delivery.delay_report_after),
+        terms=Terms(
+            delivery.mode,
+            _plan(delivery),
+            delivery.delay_report_after,
+            delivery.fallback.plan,
+        ),
         room=Room(
             delivery.concurrency,
             delivery.per_destination,

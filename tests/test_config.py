@@ -526,6 +526,10 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
         ),
         ("delivery: {smarthost: {host: a.test}}", "delivery.smarthost: not used while mode"),
         ("delivery: {give_up_after: 1s}", "delivery.give_up_after: shorter than every wait"),
+        (
+            "delivery: {mode: fallback, smarthost: {host: a.test}, fallback: {reasons: []}}",
+            "delivery.fallback.reasons: without any the smarthost is never used",
+        ),
         ("delivery: {timeouts: {final_dot: 1m}}", "delivery.timeouts.final_dot: under 10m"),
         (
             "delivery: {mode: smarthost, smarthost: {host: a.test, verify: false}}",

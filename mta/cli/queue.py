@@ -128,6 +128,8 @@ def _state(recipient: Recipient, now: float) -> str:
     words = [str(recipient.address), f"{recipient.state}, tried {recipient.attempts}"]
     if recipient.state is State.WAITING:
         words.append("due now" if recipient.next_at <= now else _again(recipient, now))
+    if recipient.rerouted is not None:
+        words.append(f"left the direct road ({recipient.rerouted})")
     if recipient.last is not None:
         words.append(_said(recipient.last))
     return printable(": ".join(words))
@@ -175,6 +177,8 @@ def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
     yield "state", str(recipient.state)
     yield "attempts", recipient.attempts
     yield "road", str(recipient.road)
+    if recipient.rerouted is not None:
+        yield "rerouted", str(recipient.rerouted)
     if recipient.state is State.WAITING:
         yield "next_at", _iso(recipient.next_at)
     if recipient.last is not None:

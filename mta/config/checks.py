@@ -13,7 +13,7 @@ from mta.rules.delivery.progress import Mode
 
 from mta.config.delivery import Smarthost
 from mta.config.doors import Listen
-from mta.config.quantities import shown_mode, shown_size
+from mta.config.quantities import shown_duration, shown_mode, shown_size
 from mta.config.settings import Settings
 
 
@@ -124,6 +124,13 @@ def _about_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
     delivery = settings.delivery
     if delivery.mode is not Mode.DIRECT and delivery.smarthost is None:
         yield "delivery.smarthost", f"expected a smarthost for mode: {delivery.mode}, found none"
+    fallback = delivery.fallback
+    if fallback.shut_at_most < fallback.shut_for:
+        yield (
+            "delivery.fallback.shut_at_most",
+            f"expected at least shut_for ({shown_duration(fallback.shut_for)}), "
+            f"got {shown_duration(fallback.shut_at_most)}",
+        )
     if not delivery.retry:
         yield "delivery.retry", "expected at least one duration, got []"
     if delivery.smarthost:
@@ -199,6 +206,8 @@ def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
     delivery = settings.delivery
     if delivery.mode is Mode.DIRECT and delivery.smarthost is not None:
         yield "delivery.smarthost", "not used while mode is direct; fallback or smarthost use it"
+    if delivery.mode is Mode.FALLBACK and not delivery.fallback.reasons:
+        yield "delivery.fallback.reasons", "without any the smarthost is never used"
     if delivery.give_up_after <= min(delivery.retry):
         yield (
             "delivery.give_up_after",

@@ -9,6 +9,7 @@ from mta.model.listener import Endpoint, TlsStart
 
 from mta.rules.delivery.progress import Mode
 
+from mta.config.fallback import Fallback
 from mta.config.kinds import (
     DAY,
     HOUR,
@@ -64,6 +65,7 @@ class Delivery(Section):
 
     mode: Mode = Mode.DIRECT
     smarthost: Smarthost | None = None
+    fallback: Fallback = Fallback()
     port: Port = 25
     private_addresses: bool = False
     tls: Annotated[TlsLevel, BeforeValidator(_a_floor)] = TlsLevel.OPPORTUNISTIC

@@ -29,7 +29,18 @@ GATHER = (
 
 
 # Fields of an event that are shown as they are, in this order.
-_PLAIN = ("id", "sender", "recipient", "recipients", "size", "client", "user", "road", "stage")
+_PLAIN = (
+    "id",
+    "sender",
+    "recipient",
+    "recipients",
+    "size",
+    "client",
+    "user",
+    "road",
+    "site",
+    "stage",
+)
 
 
 class Format(StrEnum):
@@ -177,6 +188,8 @@ def _details(event: Event) -> Iterator[str]:
         yield f" {event.user or 'somebody'} at {event.client}"
     if event.recipient is not None:
         yield f" {event.recipient}"
+    if event.site is not None:
+        yield f" {event.site}"
     if event.host is not None:
         yield f" at {event.host}"
     if event.kind is Kind.DELIVERED:

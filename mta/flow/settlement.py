@@ -5,12 +5,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from mta.model.envelope import Consignment, Destination, Envelope, MessageId, Recipient, State
+from mta.model.envelope import (
+    Consignment,
+    Destination,
+    Envelope,
+    MessageId,
+    Reason,
+    Recipient,
+    Road,
+    State,
+)
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
 from mta.rules.delivery.deadline import end_of, late_after
+from mta.rules.delivery.fallback import FALLBACK, FallbackPlan
 from mta.rules.delivery.progress import Mode, Step, after_attempt, consignments, expired, suspended
 from mta.rules.delivery.retry import JITTER, RetryPlan
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
@@ -35,6 +45,7 @@ class Terms:
     mode: Mode
     plan: RetryPlan
     delay_report_after: float = 0.0
+    fallback: FallbackPlan = FALLBACK
     routes: "Mapping[str, Terms]" = field(default_factory=dict)
 
     def of(self, route: str) -> "Terms":
@@ -86,7 +97,9 @@ class Settlement:
                 mode=terms.mode,
                 plan=terms.plan,
                 ends_at=end_of(terms.plan, envelope),
+                released_at=envelope.released_at,
                 by=envelope.request.deadline,
+                fallback=terms.fallback,
                 now=now,
                 chance=chance,
             )
@@ -94,10 +107,30 @@ class Settlement:
         }
         return await self._take(envelope, steps)
 
-    async def suspend(
-        self, consignment: Consignment, outcome: Outcome, until: float
+    def may_divert(self, destination: Destination, reason: Reason) -> bool:
+        """Whether mail for there may take a second road, and for this reason."""
+        terms = self.terms.of(destination.route)
+        is_first = destination.road is Road.DIRECT and terms.mode is Mode.FALLBACK
+        return is_first and reason in terms.fallback.reasons
+
+    async def divert(
+        self, consignment: Consignment, reason: Reason, outcome: Outcome, until: float
     ) -> list[Consignment]:
-        """Put off, untried, what came due while its destination is shut."""
+        """Send what came due on the direct road by the second one, untried, where it may go.
+
+        `outcome` is what shut the road. What may have arrived already stays, and is put off until
+        then.
+        """
+        return await self.suspend(consignment, outcome, until, reason)
+
+    async def suspend(
+        self,
+        consignment: Consignment,
+        outcome: Outcome,
+        until: float,
+        reason: Reason | None = None,
+    ) -> list[Consignment]:
+        """Put off, untried, what came due while its destination is shut; or divert it."""
         spread = until + (until - self._clock()) * JITTER * self._chance()
         envelope = self._current(consignment)
         terms = self.terms.of(consignment.destination.route)
@@ -109,7 +142,10 @@ class Settlement:
                 road=consignment.destination.road,
                 mode=terms.mode,
                 ends_at=end_of(terms.plan, envelope),
+                released_at=envelope.released_at,
                 by=envelope.request.deadline,
+                fallback=terms.fallback,
+                reason=reason,
                 now=self._clock(),
             )
             for place in consignment.places

@@ -65,6 +65,19 @@ class Road(StrEnum):
     SMARTHOST = "smarthost"
 
 
+class Reason(StrEnum):
+    """Why a recipient's mail leaves the direct road for the second one."""
+
+    DNS = "dns"  # nobody answers where the domain's hosts are
+    CONNECT = "connect"  # none of them can be reached
+    TLS = "tls"  # none of them gives the TLS that is asked for
+    BLOCKED = "blocked"  # they refuse our address
+    RATE = "rate"  # they want it slower than can be waited for
+    AGE = "age"  # it waits for long, whatever for
+    DEADLINE = "deadline"  # it is to be there soon
+    WARM_UP = "warm-up"  # our address is new there, and has sent enough for today
+
+
 @value
 class Destination:
     """Where mail is carried together: a recipients' domain, or whatever a road leads to ("" then).
@@ -99,6 +112,7 @@ class Recipient:
     its end in Unix seconds, 0 for none. `is_delay_told`: its sender knows that it takes long.
     `route` is the name of the one that was chosen when the message came, "" for the default;
     `bound_to` the relay that may have it already, as in "smtp.example.net:587", "" for none.
+    `rerouted` is why it left the direct road, None where it did not.
     """
 
     address: Address
@@ -113,6 +127,7 @@ class Recipient:
     is_delay_told: bool = False
     route: str = ""
     bound_to: str = ""
+    rerouted: Reason | None = None
 
     @property
     def is_settled(self) -> bool:

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"  # to be tried again at `next_at`
     REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
+    ROAD_SHUT = "road-shut"  # the direct road to `site`, until `next_at`; `text` says why
+    ROAD_OPENED = "road-opened"  # it can be had again
     FAILED = "failed"  # for good
     REPORTED = (
         "reported"  # the sender is told, by the message named in `report`; `text` has of what
@@ -32,7 +34,8 @@ class Kind(StrEnum):
 class Event:
     """One thing that happened; what does not apply is None. `at` is in Unix seconds.
 
-    `sender` is "" for the null sender. `seconds` is the time since the message was accepted.
+    `sender` is "" for the null sender. `site` is who serves a destination, or its domain. `seconds`
+    is the time since the message was accepted.
     """
 
     kind: Kind
@@ -45,6 +48,7 @@ class Event:
     client: str | None = None
     user: str | None = None
     road: Road | None = None
+    site: str | None = None
     stage: Stage | None = None
     host: Host | None = None
     tls: TlsFacts | None = None

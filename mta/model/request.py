@@ -29,7 +29,8 @@ class Late(StrEnum):
 
     RETURN = "R"  # it fails, and its sender is told
     NOTIFY = "N"  # it is delivered all the same, and its sender is told once that it is late
-    DROP = "D"  # it fails, and nobody is told; SMTP has no word for it
+    DROP = "D"  # it fails, and nobody is told; SMTP has no word for it, nor for:
+    FAIL = "F"  # as R, but peers need not know of it: the deadline ends with us
 
 
 @value
@@ -51,7 +52,8 @@ class MessageRequest:
     `returned` is None where it left that to us. `envelope_id` is xtext as it was written (RFC 3461
     §4.4), "" for none. `needs_tls` is REQUIRETLS (RFC 8689), and `waives_tls` its opposite, the
     header field "TLS-Required: No". `hold_until` is in Unix seconds (RFC 4865), 0 for no hold.
-    `priority` is -9 to 9 (RFC 6710). `tags` and `metadata` are the client's own words, for events
+    `priority` is -9 to 9 (RFC 6710). `is_bulk`: one of many that are alike, and may wait for mail
+    that somebody waits for. `tags` and `metadata` are the client's own words, for events
     and routes alone.
     """
 
@@ -62,6 +64,7 @@ class MessageRequest:
     hold_until: float = 0.0
     deadline: Deadline | None = None
     priority: int = 0
+    is_bulk: bool = False
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
 

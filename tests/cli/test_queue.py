@@ -10,7 +10,7 @@ import pytest
 
 from mta.model.address import parse_address
 from mta.model.domain import Host
-from mta.model.envelope import Envelope, MessageId, Recipient, State
+from mta.model.envelope import Envelope, MessageId, Reason, Recipient, Road, State
 from mta.model.outcome import Reply, Stage, judge
 
 from mta.edge.spool.files import FileSpool
@@ -149,3 +149,22 @@ def test_a_spool_that_cannot_be_reached_is_named_in_a_line(
     error = capsys.readouterr().err
     assert error.startswith("mta queue: the spool /xxx")
     assert error.count("\n") == 1
+
+
+def test_why_a_message_left_the_direct_road_is_shown(
+    queue: Callable[..., Output], tmp_path: Path
+) -> None:
+    async def reroute() -> None:
+        spool = FileSpool.open(tmp_path / "spool")
+        old = spool.envelope(MessageId("m1"))
+        moved = replace(old.recipients[0], road=Road.SMARTHOST, rerouted=Reason.BLOCKED)
+        await spool.record(old.id, {0: moved})
+        await spool.close()
+
+    asyncio.run(reroute())
+
+    _, text, _ = queue("show", "m1")
+    _, plain, _ = queue("show", "m1", "--json")
+
+    assert "by smarthost road: left the direct road (blocked): 452 4.2.2" in text
+    assert json.loads(plain)["recipients"][0]["rerouted"] == "blocked"

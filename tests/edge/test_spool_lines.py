@@ -4,7 +4,7 @@ import pytest
 
 from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
-from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
+from mta.model.envelope import Envelope, MessageId, Reason, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import (
     Deadline,
@@ -148,6 +148,7 @@ ASKED = Envelope(
         hold_until=5.0,
         deadline=Deadline(9.5, Late.NOTIFY, is_traced=True),
         priority=-3,
+        is_bulk=True,
         tags=("welcome",),
         metadata=(("order", "7"),),
     ),
@@ -157,7 +158,7 @@ ASKED_LINE = (
     b'{"notices":["DELAY","SUCCESS"],"original":"utf-8;b\\u00f6b@there.test"}},'
     b'{"address":"cay@there.test","request":{"original":"rfc822;c"}}],"accepted_at":1.5,"size":10,'
     b'"request":{"returned":"HDRS","envelope_id":"Qq+3D","needs_tls":true,"hold_until":5.0,'
-    b'"deadline":{"at":9.5,"if_late":"N","is_traced":true},"priority":-3,"tags":["welcome"],'
+    b'"deadline":{"at":9.5,"if_late":"N","is_traced":true},"priority":-3,"is_bulk":true,"tags":["welcome"],'
     b'"metadata":[["order","7"]]}}'
 )
 
@@ -171,11 +172,12 @@ TOLD = Recipient(
     ),
     tried_at=1700000061.5,
     is_delay_told=True,
+    rerouted=Reason.WARM_UP,
 )
 TOLD_LINE = (
     b'{"0":{"address":"bob@there.test","state":"relayed","attempts":1,"last":{"verdict":"delivered",'
     b'"reply":{"code":250,"text":"OK"},"stage":"content","scope":"message","peer_reports":true},'
-    b'"tried_at":1700000061.5,"is_delay_told":true}}'
+    b'"tried_at":1700000061.5,"is_delay_told":true,"rerouted":"warm-up"}}'
 )
 
 

@@ -19,6 +19,7 @@ from mta.rules.delivery.deadline import (
     is_over,
     is_relay_told,
     late_after,
+    leaves_at,
     missed,
     objection,
 )
@@ -26,7 +27,7 @@ from mta.rules.delivery.retry import RetryPlan
 
 PLAN = RetryPlan((60.0,), give_up_after=1_000.0)
 LATER = judge(Reply(451, "later", 7, 1), Stage.RECIPIENT, Host("mx.test", "192.0.2.1", 25))
-R, N, D = (Deadline(500.0, if_late) for if_late in Late)
+R, N, D, F = (Deadline(500.0, if_late) for if_late in Late)
 NEVER = RecipientRequest(frozenset({Notice.NEVER}))
 ANYTHING = RecipientRequest()
 
@@ -108,6 +109,7 @@ def test_a_peer_that_says_the_same_means_another_deadline() -> None:
         (N, False, 0, None),
         (N, True, 1_000, None),
         (D, False, 0, None),
+        (F, False, 0, None),
     ],
 )
 def test_a_message_goes_to_hosts_that_keep_its_deadline(
@@ -118,12 +120,30 @@ def test_a_message_goes_to_hosts_that_keep_its_deadline(
     assert (reply.status if reply else None) == status
 
 
+@pytest.mark.parametrize(("by", "is_over"), [(R, True), (D, True), (F, True), (N, False)])
+@pytest.mark.parametrize("is_offered", [True, False])
+def test_nobody_gets_a_message_whose_time_is_over(
+    by: Deadline, is_over: bool, is_offered: bool
+) -> None:
+    reply = objection(by, by.at, is_offered=is_offered, least=0)
+
+    assert (reply is not None and reply.status == "5.4.7") is is_over
+
+
+@pytest.mark.parametrize(
+    ("margin", "at"), [(0.0, 500.0), (100.0, 400.0), (200.0, 300.0), (900.0, 300.0)]
+)
+def test_a_message_leaves_in_time_and_not_before_half_of_it(margin: float, at: float) -> None:
+    assert leaves_at(D, 100.0, margin) == at
+
+
 @pytest.mark.parametrize(
     ("by", "words"),
     [
         (R, " BY=99;R"),
         (N, " BY=99;N"),
         (D, ""),
+        (F, ""),
         (Deadline(1e12, Late.NOTIFY, is_traced=True), " BY=999999999;NT"),
         (Deadline(-1e12, Late.NOTIFY), " BY=-999999999;N"),
     ],

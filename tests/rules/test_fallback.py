@@ -1,10 +1,12 @@
 """Which failures of the direct road open the second one."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
 from mta.model.domain import Host
+from mta.model.envelope import Reason
 from mta.model.outcome import (
     Outcome,
     Scope,
@@ -15,8 +17,10 @@ from mta.model.outcome import (
     undeliverable,
     unresolved,
 )
+from mta.model.request import Deadline, Late
 
-from mta.rules.delivery.fallback import Reason, reason_to_fall_back
+from mta.rules.delivery import deadline
+from mta.rules.delivery.fallback import Detour, FallbackPlan, detour_after, reason_to_fall_back
 
 MX = Host("mx.there.test", "192.0.2.1", 25)
 
@@ -158,3 +162,69 @@ def test_a_refusal_that_is_true_on_every_road_opens_none(
     stage: Stage, code: int, text: str
 ) -> None:
     assert reason_to_fall_back(refused(stage, code, text)) is None
+
+
+# What opens it later
+
+PLAN = FallbackPlan(rate_after=1_800.0, age_after=7_200.0, before_deadline=600.0)
+RELEASED_AT = 10_000.0
+BY = Deadline(RELEASED_AT + 3_600.0, Late.DROP)
+SOON = Deadline(RELEASED_AT + 60.0, Late.FAIL)
+RETURN = Deadline(RELEASED_AT + 3_600.0)
+OVERDUE = Deadline(RELEASED_AT - 5.0, Late.NOTIFY)
+
+GREYLISTED = refused(Stage.RECIPIENT, 450, "4.7.1 Greylisted")
+TOO_FAST = refused(Stage.RECIPIENT, 421, "4.7.0 too many messages from you")
+UNKEPT = replace(
+    refused(Stage.SENDER, 550, "5.3.3 no deadlines"), is_from_peer=False, scope=Scope.HOST
+)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "by", "detour"),
+    [
+        (cut(Stage.CONNECT), None, Detour(-inf, Reason.CONNECT)),
+        (cut(Stage.CONNECT), BY, Detour(-inf, Reason.CONNECT)),
+        # Whatever holds it up
+        (GREYLISTED, None, Detour(RELEASED_AT + 7_200, Reason.AGE)),
+        (cut(Stage.CONTENT), None, Detour(RELEASED_AT + 7_200, Reason.AGE)),
+        (TOO_FAST, None, Detour(RELEASED_AT + 1_800, Reason.RATE)),
+        # In time for its deadline, with half of the time for the direct road if there is little
+        (GREYLISTED, BY, Detour(RELEASED_AT + 3_000, Reason.DEADLINE)),
+        (GREYLISTED, SOON, Detour(RELEASED_AT + 30, Reason.DEADLINE)),
+        (GREYLISTED, OVERDUE, Detour(RELEASED_AT - 5, Reason.DEADLINE)),
+        (TOO_FAST, BY, Detour(RELEASED_AT + 1_800, Reason.RATE)),
+        # A host that keeps no deadlines, for a message that may go to no such host
+        (UNKEPT, RETURN, Detour(-inf, Reason.DEADLINE)),
+        (UNKEPT, BY, None),
+        # True on every road
+        (refused(Stage.RECIPIENT, 452, "4.2.2 mailbox full"), None, None),
+        (refused(Stage.RECIPIENT, 452, "4.2.2 mailbox full"), BY, None),
+        (refused(Stage.RECIPIENT, 550, "5.1.1 no such user"), BY, None),
+        (broken(Stage.CONTENT, MX, "?", may_have_arrived=True), BY, None),
+        (replace(unresolved("our spool"), scope=Scope.MESSAGE), BY, None),
+    ],
+)
+def test_the_second_road_opens_in_time(
+    outcome: Outcome, by: Deadline | None, detour: Detour | None
+) -> None:
+    assert detour_after(outcome, PLAN, released_at=RELEASED_AT, by=by) == detour
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_that_is_not_wanted_opens_nothing(reason: Reason) -> None:
+    plan = replace(PLAN, reasons=PLAN.reasons - {reason})
+    outcomes = (cut(Stage.CONNECT), cut(Stage.TLS), unresolved("?"), TOO_FAST, GREYLISTED, UNKEPT)
+
+    found = [
+        detour_after(outcome, plan, released_at=RELEASED_AT, by=by)
+        for outcome in outcomes
+        for by in (None, BY, RETURN)
+    ]
+
+    assert reason not in [detour.reason for detour in found if detour]
+
+
+def test_a_peer_that_says_the_same_of_itself_opens_nothing() -> None:
+    assert deadline.is_unkept(UNKEPT)
+    assert not deadline.is_unkept(replace(UNKEPT, is_from_peer=True))

@@ -6,11 +6,11 @@ import pytest
 
 from mta.model.address import Address
 from mta.model.domain import Host
-from mta.model.envelope import Destination, Envelope, MessageId, Recipient, Road, State
+from mta.model.envelope import Destination, Envelope, MessageId, Reason, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, broken, judge
-from mta.model.request import Notice, RecipientRequest
+from mta.model.request import Deadline, Late, Notice, RecipientRequest
 
-from mta.rules.delivery.fallback import Reason
+from mta.rules.delivery.fallback import FallbackPlan
 from mta.rules.delivery.progress import (
     Mode,
     Step,
@@ -22,6 +22,7 @@ from mta.rules.delivery.progress import (
 from mta.rules.delivery.retry import AMBIGUOUS_DELAY, RetryPlan
 
 PLAN = RetryPlan((60.0, 300.0), give_up_after=10_000.0)
+FALLBACK = FallbackPlan(frozenset(Reason) - {Reason.RATE}, age_after=1_030.0, before_deadline=100.0)
 ACCEPTED_AT = 1_000.0
 NOW = 2_000.0
 
@@ -40,6 +41,7 @@ NO_USER = judge(Reply(550, "no such user", 1, 1), Stage.RECIPIENT, MX)
 LATER = judge(Reply(451, "later"), Stage.RECIPIENT, MX)
 BLOCKED = judge(Reply(554, "blocked by spamhaus", 7, 1), Stage.RECIPIENT, MX)
 DOWN = replace(broken(Stage.CONNECT, MX, "no answer"), scope=Scope.DESTINATION)
+FULL = judge(Reply(452, "mailbox full", 2, 2), Stage.RECIPIENT, MX)
 SILENCE = broken(Stage.CONTENT, MX, "silence", may_have_arrived=True)
 
 
@@ -50,6 +52,7 @@ def after(
     road: Road = Road.DIRECT,
     mode: Mode = Mode.DIRECT,
     now: float = NOW,
+    by: Deadline | None = None,
 ) -> Step:
     return after_attempt(
         recipient,
@@ -60,6 +63,9 @@ def after(
         ends_at=ENDS_AT,
         now=now,
         chance=0.5,
+        released_at=ACCEPTED_AT,
+        by=by,
+        fallback=FALLBACK,
     )
 
 
@@ -70,6 +76,7 @@ def put_off(
     road: Road = Road.DIRECT,
     now: float = NOW,
     mode: Mode = Mode.DIRECT,
+    reason: Reason | None = None,
 ) -> Step:
     return suspended(
         recipient,
@@ -79,6 +86,9 @@ def put_off(
         ends_at=ENDS_AT,
         now=now,
         mode=mode,
+        released_at=ACCEPTED_AT,
+        fallback=FALLBACK,
+        reason=reason,
     )
 
 
@@ -188,7 +198,34 @@ def test_a_shut_road_is_left_for_the_other_at_once(outcome: Outcome, reason: Rea
     moved = step.recipient
     assert step.rerouted is reason
     assert (moved.state, moved.road, moved.next_at) == (State.WAITING, Road.SMARTHOST, NOW)
-    assert (moved.attempts, moved.last) == (1, outcome)
+    assert (moved.attempts, moved.last, moved.rerouted) == (1, outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "at"),
+    [
+        (None, Reason.AGE, ACCEPTED_AT + 1_030),
+        (Deadline(NOW + 120, Late.DROP), Reason.DEADLINE, NOW + 20),
+        (Deadline(NOW + 120, Late.NOTIFY), Reason.DEADLINE, NOW + 20),
+        (Deadline(NOW + 99, Late.DROP), Reason.DEADLINE, NOW),
+        (Deadline(NOW + 500, Late.DROP), Reason.AGE, ACCEPTED_AT + 1_030),
+    ],
+)
+def test_a_wait_that_would_be_too_long_ends_on_the_other_road(
+    by: Deadline | None, reason: Reason, at: float
+) -> None:
+    step = after(LATER, replace(BOB, attempts=1), mode=Mode.FALLBACK, by=by)
+
+    moved = step.recipient
+    assert (moved.state, moved.road, moved.next_at) == (State.WAITING, Road.SMARTHOST, at)
+    assert (step.rerouted, moved.rerouted) == (reason, reason)
+
+
+def test_a_wait_that_ends_before_does_not() -> None:
+    step = after(LATER, mode=Mode.FALLBACK, now=ACCEPTED_AT + 100)
+
+    assert step.rerouted is None
+    assert step.recipient.next_at == ACCEPTED_AT + 160
 
 
 @pytest.mark.parametrize("mode", [Mode.DIRECT, Mode.SMARTHOST])
@@ -204,7 +241,7 @@ def test_where_there_is_one_road_there_is_no_other(mode: Mode, outcome: Outcome)
 
 @pytest.mark.parametrize("outcome", [TAKEN, NO_USER, LATER, SILENCE])
 def test_an_open_road_is_not_left(outcome: Outcome) -> None:
-    step = after(outcome, mode=Mode.FALLBACK)
+    step = after(outcome, mode=Mode.FALLBACK, now=ACCEPTED_AT)
 
     assert step.rerouted is None
     assert step.recipient.road is Road.DIRECT
@@ -277,6 +314,24 @@ def test_whoever_may_take_the_other_road_need_not_wait(
     assert step.rerouted is rerouted
     assert step.recipient.next_at == (NOW if rerouted else NOW + 50)
     assert step.recipient.attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("recipient", "mode", "reason", "rerouted"),
+    [
+        (BOB, Mode.FALLBACK, Reason.WARM_UP, Reason.WARM_UP),
+        (BOB, Mode.FALLBACK, Reason.RATE, None),  # not wanted
+        (BOB, Mode.DIRECT, Reason.WARM_UP, None),
+        (replace(BOB, may_have_arrived=True), Mode.FALLBACK, Reason.WARM_UP, None),
+    ],
+)
+def test_whoever_is_diverted_goes_at_once_if_there_is_another_road(
+    recipient: Recipient, mode: Mode, reason: Reason, rerouted: Reason | None
+) -> None:
+    step = put_off(recipient, outcome=FULL, mode=mode, reason=reason)
+
+    assert (step.rerouted, step.recipient.rerouted) == (rerouted, rerouted)
+    assert step.recipient.next_at == (NOW if rerouted else NOW + 50)
 
 
 # What is carried together

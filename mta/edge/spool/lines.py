@@ -18,7 +18,7 @@ import orjson
 
 from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
-from mta.model.envelope import Envelope, Recipient, Road, State
+from mta.model.envelope import Envelope, Reason, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import (
     NOTHING,
@@ -158,6 +158,8 @@ def _raw_recipient(recipient: Recipient) -> _Raw:
         raw["route"] = recipient.route
     if recipient.bound_to:
         raw["bound_to"] = recipient.bound_to
+    if recipient.rerouted is not None:
+        raw["rerouted"] = recipient.rerouted._value_
     return raw
 
 
@@ -292,6 +294,7 @@ _READ: dict[type, dict[str, Callable[[Any], Any]]] = {
         "address": _address,
         "state": _one_of(State),
         "road": _one_of(Road),
+        "rerouted": _one_of(Reason),
         "last": _optional(_outcome),
         "request": _of(RecipientRequest),
     },

@@ -11,6 +11,7 @@ from mta.rules.delivery.retry import RetryPlan
 LAST_CALL = 10.0  # seconds before a deadline, when the last attempt begins: it takes some itself
 _NEVER = frozenset({Notice.NEVER})
 _MISSED = (4, 7)  # delivery time expired, RFC 3463 §3.5
+_UNKEPT = (3, 3)  # the system is not capable of what was asked, RFC 3463 §3.4
 
 
 def is_over(by: Deadline | None, now: float) -> bool:
@@ -25,6 +26,14 @@ def end_of(plan: RetryPlan, envelope: Envelope) -> float:
     if by is None or by.if_late is Late.NOTIFY:
         return ends_at
     return min(ends_at, by.at - LAST_CALL)
+
+
+def leaves_at(by: Deadline, released_at: float, margin: float) -> float:
+    """When a message leaves the direct road for the second one, in Unix seconds.
+
+    `margin` seconds before its deadline; or in the middle of its time, where that is shorter.
+    """
+    return by.at - max(0.0, min(margin, (by.at - released_at) / 2))
 
 
 def late_after(seconds: float, envelope: Envelope) -> float:
@@ -63,6 +72,12 @@ def is_missed(outcome: Outcome | None) -> bool:
     return (outcome.reply.subject, outcome.reply.detail) == _MISSED
 
 
+def is_unkept(outcome: Outcome) -> bool:
+    """Whether `objection` made it for a host that keeps no deadlines."""
+    reply = outcome.reply
+    return not outcome.is_from_peer and (reply.subject, reply.detail) == _UNKEPT
+
+
 def is_relay_told(by: Deadline | None, request: RecipientRequest, outcome: Outcome) -> bool:
     """Whether a sender hears that a message was passed on, without having asked for successes.
 
@@ -76,12 +91,15 @@ def is_relay_told(by: Deadline | None, request: RecipientRequest, outcome: Outco
 def objection(by: Deadline, now: float, *, is_offered: bool, least: int) -> Reply | None:
     """Why a message cannot go to a peer, which asks for at least `least` seconds; None if it can.
 
-    What is to come back when it is late goes to nobody who would not send it back.
+    What is to come back when it is late goes to nobody who would not send it back; nothing goes
+    to anybody after its deadline, unless it is to be delivered all the same.
     """
+    if is_over(by, now):
+        return Reply(550, "the time that its sender gave it is over", *_MISSED)
     if by.if_late is not Late.RETURN:
         return None
     if not is_offered:
-        return Reply(550, "the message has a deadline, and the host does not keep any", 3, 3)
+        return Reply(550, "the message has a deadline, and the host does not keep any", *_UNKEPT)
     left = _left(by, now)
     if left < max(least, 1):
         text = f"the host wants {least} seconds for a message, and {left} are left for this one"
@@ -91,7 +109,7 @@ def objection(by: Deadline, now: float, *, is_offered: bool, least: int) -> Repl
 
 def behind_mail(by: Deadline, now: float) -> str:
     """The parameter of MAIL for a peer that keeps deadlines, a space before it: what is left."""
-    if by.if_late is Late.DROP:
+    if by.if_late in (Late.DROP, Late.FAIL):
         return ""
     return f" BY={_left(by, now)};{by.if_late}{'T' if by.is_traced else ''}"
 

@@ -3,16 +3,17 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from math import inf
 from types import MappingProxyType
 from typing import Protocol
 
-from mta.model.envelope import Consignment, Destination, Envelope, Recipient, Road, State
+from mta.model.envelope import Consignment, Destination, Envelope, Reason, Recipient, Road, State
 from mta.model.outcome import Outcome, Verdict
 from mta.model.request import Deadline, Notice
 from mta.model.value import value
 
 from mta.rules.delivery.deadline import final, is_relay_told, missed
-from mta.rules.delivery.fallback import Reason, reason_to_fall_back
+from mta.rules.delivery.fallback import FALLBACK, FallbackPlan, detour_after
 from mta.rules.delivery.retry import RetryPlan, next_attempt
 
 
@@ -53,9 +54,14 @@ def after_attempt(
     ends_at: float,
     now: float,
     chance: float,
+    released_at: float = inf,
     by: Deadline | None = None,
+    fallback: FallbackPlan = FALLBACK,
 ) -> Step:
-    """Where a recipient stands after `outcome` on `road`; `by` is the message's deadline."""
+    """Where a recipient stands after `outcome` on `road`.
+
+    `released_at` and `by` are its message's release and deadline.
+    """
     is_delivered = outcome.verdict is Verdict.DELIVERED
     tried = Recipient(
         recipient.address,
@@ -70,22 +76,29 @@ def after_attempt(
         recipient.is_delay_told,
         recipient.route,
         recipient.bound_to or _binding(outcome, road),
+        recipient.rerouted,
     )
     if is_delivered:
         return Step(tried)
-    rerouted = _rerouted(tried, outcome, mode, now)
-    if rerouted is not None:
-        return rerouted
-    if outcome.verdict is Verdict.FAILED:
-        return Step(replace(tried, state=State.FAILED))
-    next_at = next_attempt(
-        plan,
-        attempts=tried.attempts,
-        ends_at=ends_at,
-        now=now,
-        chance=chance,
-        may_have_arrived=outcome.may_have_arrived,
+    is_final = outcome.verdict is Verdict.FAILED
+    next_at = (
+        None
+        if is_final
+        else next_attempt(
+            plan,
+            attempts=tried.attempts,
+            ends_at=ends_at,
+            now=now,
+            chance=chance,
+            may_have_arrived=outcome.may_have_arrived,
+        )
     )
+    if has_another_road(tried, mode):
+        detour = detour_after(outcome, fallback, released_at=released_at, by=by)
+        if detour is not None and detour.at < max(now, next_at or now):
+            return rerouted(tried, detour.reason, max(now, detour.at))
+    if is_final:
+        return Step(replace(tried, state=State.FAILED))
     if next_at is None:
         return Step(replace(tried, state=State.FAILED, last=final(outcome, by, now)))
     return Step(replace(tried, next_at=next_at))
@@ -121,29 +134,39 @@ def suspended(
     ends_at: float,
     now: float,
     mode: Mode = Mode.DIRECT,
+    released_at: float = inf,
     by: Deadline | None = None,
+    fallback: FallbackPlan = FALLBACK,
+    reason: Reason | None = None,
 ) -> Step:
     """A recipient whose destination, on `road`, is shut by `outcome`: put off without a try.
 
-    Until then, or given up in time, or on its way to the smarthost.
+    Until then, or given up in time, or on its way to the smarthost: for `reason`, where that is
+    known already.
     """
     put_off = replace(recipient, road=road, last=outcome, next_at=min(until, ends_at))
-    rerouted = _rerouted(put_off, outcome, mode, now)
-    if rerouted is not None:
-        return rerouted
+    if has_another_road(put_off, mode):
+        if reason in fallback.reasons:
+            return rerouted(put_off, reason, now)
+        detour = detour_after(outcome, fallback, released_at=released_at, by=by)
+        if detour is not None and detour.at < max(now, put_off.next_at):
+            return rerouted(put_off, detour.reason, max(now, detour.at))
     if now >= ends_at:
         return Step(replace(put_off, state=State.FAILED, last=final(outcome, by, now)))
     return Step(put_off)
 
 
-def _rerouted(recipient: Recipient, outcome: Outcome, mode: Mode, now: float) -> Step | None:
-    """The step to the second road, where it is open to a recipient on the first."""
-    if mode is not Mode.FALLBACK or recipient.road is not Road.DIRECT or recipient.may_have_arrived:
-        return None
-    reason = reason_to_fall_back(outcome)
-    if reason is None:
-        return None
-    return Step(replace(recipient, road=Road.SMARTHOST, next_at=now), reason)
+def has_another_road(recipient: Recipient, mode: Mode) -> bool:
+    """Whether the second road is there for a recipient, whose message can only have gone by it."""
+    return (
+        mode is Mode.FALLBACK and recipient.road is Road.DIRECT and not recipient.may_have_arrived
+    )
+
+
+def rerouted(recipient: Recipient, reason: Reason, at: float) -> Step:
+    """The step to the second road, which is taken at `at`, in Unix seconds."""
+    moved = replace(recipient, road=Road.SMARTHOST, next_at=at, rerouted=reason)
+    return Step(moved, reason)
 
 
 def road_of(recipient: Recipient, mode: Mode) -> Road:
