@@ -45,7 +45,13 @@ class Ruling:
 
     @property
     def is_of_our_address(self) -> bool:
-        """Whether it is our address that is not liked: then another road may get through."""
-        if self.response is Response.HOLD:
-            return self.cause is Cause.SENDER_BLOCKED
-        return self.response is Response.REROUTE
+        """Whether an address of ours is shut out, for all of its mail to that site."""
+        return self.cause is Cause.SENDER_BLOCKED and self.response in _OF_AN_ADDRESS
+
+    @property
+    def opens_second_road(self) -> bool:
+        """Whether this mail may get through by another road."""
+        return self.response is Response.REROUTE or self.is_of_our_address
+
+
+_OF_AN_ADDRESS = (Response.REROUTE, Response.HOLD)

@@ -6,8 +6,8 @@ from functools import lru_cache
 from mta.model.outcome import Outcome, Reply, Stage, Verdict
 from mta.model.ruling import Ruling
 
+from mta.rules.pacing.sites import provider_of
 from mta.rules.refusals.pattern import Matcher, Rule, words_of
-from mta.rules.refusals.receivers import receiver_of
 from mta.rules.refusals.shipped import RULES
 
 REMEMBERED = 512  # refusals whose rulings are kept at hand: a site in trouble says the same to all
@@ -43,10 +43,17 @@ SHIPPED = Table(RULES)
 def classify(outcome: Outcome, site: str = "", table: Table = SHIPPED) -> Ruling | None:
     """What a refusal means; None for what was delivered. One that was asked before stands.
 
-    `site` is who serves the destination, as "google"; "": it is told by the name of the host.
+    `site` is who serves the destination, as "google"; "": the name of the host tells it.
     """
     if outcome.verdict is Verdict.DELIVERED:
         return None
     if outcome.ruling is not None:
         return outcome.ruling
-    return table.ruling(outcome, site or receiver_of(outcome))
+    return table.ruling(outcome, site or _site_of(outcome))
+
+
+def _site_of(outcome: Outcome) -> str:
+    if outcome.host is None:
+        return ""
+    name = outcome.host.name.lower()
+    return provider_of(name) or name

@@ -15,6 +15,7 @@ _NOT_OF_OUR_ADDRESS = (
     *("mailbox * banned", "user * banned", "account * banned", "recipient * banned"),
     *("mailbox * blacklisted", "user * blacklisted", "recipient * blacklisted"),
     *("mailbox * listed", "user * listed", "account * listed", "recipient * listed"),
+    *("message * blocked", "email * blocked", "mail has been blocked"),
     *("content", "attachment", "attachments", "virus", "malware"),
 )
 
@@ -22,7 +23,7 @@ _NOT_OF_OUR_ADDRESS = (
 RULES = (
     Rule(id="blocklist", cause=Cause.SENDER_BLOCKED, response=Response.REROUTE,
          status=_NO_STATUS_OR_POLICY,
-         words=("spamhaus", "spamcop", "barracudacentral", "sorbs", "uceprotect",
+         words=("spamcop", "abusix", "spamrats", "psbl", "sorbs", "uceprotect",
                 "client host * blocked", "blocked using", "dnsbl*", "dnswl", "dnbl", "rbl",
                 "rbls"),
          but_not=_NOT_OF_OUR_ADDRESS,

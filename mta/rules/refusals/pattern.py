@@ -27,7 +27,8 @@ class Rule:
     `status` enhanced ones, as in "4.7.28", "*.7.25" or "5.7.606-649", several apart by spaces,
     of which one is enough. So is one of the phrases in `words`, as in "blocked using" or
     "greylist*"; a lone `*` is up to four words of the same sentence. None of `but_not` may occur.
-    `site` is a receiver's name, and `is_from_peer` tells a peer's words from our own.
+    `site` has names of receivers, as "google", or the ends of
+    their hosts' names, several apart by spaces. `is_from_peer` tells a peer's words from our own.
     `seconds` is as in `Ruling`. `what` is a sentence for people, `source` says where it is written.
     """
 
@@ -57,6 +58,7 @@ class Matcher:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.ruling = rule.ruling
+        self._sites = tuple(rule.site.lower().split())
         self._codes = tuple([_code_range(code) for code in rule.code.split()])
         self._statuses = tuple([_status_range(status) for status in rule.status.split()])
         self._words = tuple([phrase(words) for words in rule.words])
@@ -68,12 +70,15 @@ class Matcher:
         """Whether the rule is about this refusal; `words` are those of the reply's text."""
         rule = self.rule
         return (
-            rule.site in ("", site)
+            (not self._sites or self._is_of(site))
             and rule.is_from_peer is is_from_peer
             and (not rule.stages or stage in rule.stages)
             and self._fits_numbers(reply)
             and self._fits_words(words)
         )
+
+    def _is_of(self, site: str) -> bool:
+        return any(site == one or site.endswith(f".{one}") for one in self._sites)
 
     def _fits_numbers(self, reply: Reply) -> bool:
         if self._codes and not any(first <= reply.code <= last for first, last in self._codes):
