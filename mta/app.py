@@ -146,6 +146,7 @@ class Server:
             users=users,
             door=self._door,
             certificate=fittings.certificate,
+            reaches=fittings.reaches,
         )
 
     @property
@@ -195,6 +196,7 @@ class Server:
             users.read()
         self._fittings = fittings
         self._upkeep.users, self._upkeep.certificate = users, fittings.certificate
+        self._upkeep.reaches = fittings.reaches
         self._gatekeeper.replace(users.accounts)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
         self._quotas.replace_terms(fittings.quotas)

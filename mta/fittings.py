@@ -8,16 +8,20 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+from mta.model.envelope import Road
 from mta.model.listener import Listener, Place, TlsStart, UnixSocket
 from mta.model.trouble import NoNameserver, SigningError, SpoolError
 from mta.model.user import Allowance
 
+from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
 
 from mta.flow.intake import House
 from mta.flow.ports import Signer
 from mta.flow.quotas import QuotaTerms
+from mta.flow.reach import Reach
 from mta.flow.settlement import Terms
 from mta.flow.slots import Room
 
@@ -114,6 +118,13 @@ class Fittings:
         return self.keyring.signer
 
     @property
+    def reaches(self) -> Sequence[Reach]:
+        """What the roads to mail exchangers know of our addresses, where they are taken."""
+        idle = ("", Road.DIRECT) if self.terms.mode is Mode.SMARTHOST else None
+        ways = chain.from_iterable(ways for key, ways in self.ways.items() if key != idle)
+        return [way.reach for way in ways if way.reach is not None]
+
+    @property
     def tls(self) -> ssl.SSLContext | None:
         """What serves our certificate, as it is now."""
         return self.certificate.context if self.certificate else None
@@ -123,12 +134,12 @@ def fittings_for(settings: Settings) -> Fittings:
     """Make them. Raises SigningError or ConfigError for a key, NoNameserver or OSError for
     what is missing.
     """
-    delivery = settings.delivery
+    delivery, lookup = settings.delivery, lookup_for(settings)
     return Fittings(
         house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
         keyring=Keyring(settings),
-        lookup=lookup_for(settings),
-        ways=ways_for(settings),
+        lookup=lookup,
+        ways=ways_for(settings, lookup),
         terms=Terms(
             delivery.mode,
             _plan(delivery),

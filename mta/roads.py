@@ -1,5 +1,6 @@
 """Settings turned into roads: who connects, over what TLS, as whom."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 from mta.model.domain import TlsDemand, TlsLevel
@@ -9,7 +10,10 @@ from mta.model.listener import TlsStart
 from mta.rules.tls.demand import demand_for
 
 from mta.flow.courier import Way
+from mta.flow.ports import ReverseLookup
+from mta.flow.reach import Reach
 
+from mta.edge.ownaddress import own_address
 from mta.edge.smtpclient import Login, SmtpConnector, Timeouts
 
 from mta.config import Settings
@@ -18,16 +22,24 @@ from mta.config.delivery import Delivery, Smarthost
 Ways = Mapping[tuple[str, Road], Sequence[Way]]  # by route ("": the default) and road
 
 
-def ways_for(settings: Settings) -> Ways:
+def ways_for(settings: Settings, lookup: ReverseLookup) -> Ways:
     """How each road is travelled. Raises OSError where a trust store cannot be read."""
     delivery = settings.delivery
     timeouts = _timeouts(delivery)
+    sources = [entry.source() for entry in delivery.sources]
     direct = Way(
-        connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts),
+        connector=SmtpConnector(hostname=settings.hostname, timeouts=timeouts, sources=sources),
         demand=demand_for(delivery.tls),
         port=delivery.port,
         private_allowed=delivery.private_addresses,
         hosts_per_attempt=delivery.hosts_per_attempt,
+        reach=Reach(
+            ipv6=delivery.ipv6,
+            sources=sources,
+            lookup=lookup,
+            own_address=own_address,
+            clock=time.time,
+        ),
     )
     ways = {("", Road.DIRECT): [direct]}
     smarthost = delivery.smarthost

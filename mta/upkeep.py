@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from mta.model.trouble import LedgerError, SpoolError
 
 from mta.flow.logins import Gatekeeper
 from mta.flow.quotas import Quotas
+from mta.flow.reach import Reach
 from mta.flow.register import Register
 from mta.flow.settlement import Settlement
 
@@ -29,11 +30,12 @@ TROUBLE_INTERVAL = 10.0  # seconds between complaints about the spool
 SWEEP_INTERVAL = 3600.0  # seconds between looks for what was kept long enough
 USERS_INTERVAL = 1.0  # seconds between looks whether the users' file was changed
 CERTIFICATE_INTERVAL = 5.0  # the same for the certificate's files
+NAMES_INTERVAL = 1.0  # seconds between looks whether our reverse names are to be looked at
 COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 
 
 class Upkeep:
-    """Looks after the parts of a server; `users` and `certificate` are those in force."""
+    """Looks after the parts of a server; `users`, `certificate`, `reaches` are those in force."""
 
     def __init__(
         self,
@@ -48,8 +50,10 @@ class Upkeep:
         users: UsersFile,
         door: SubmissionServer,
         certificate: ServerCertificate | None,
+        reaches: Sequence[Reach],
     ) -> None:
         """`folder` is where counts and homes are kept."""
+        self.reaches = reaches
         self.users = users
         self.certificate = certificate
         self._counts_path = folder / "quotas.json"
@@ -71,6 +75,7 @@ class Upkeep:
                 (USERS_INTERVAL, self._renew_users),
                 (CERTIFICATE_INTERVAL, self._renew_certificate),
                 (COUNTS_INTERVAL, self.keep_counts),
+                (NAMES_INTERVAL, self._look_at_names),
             ):
                 tasks.create_task(_every(seconds, step), name=step.__name__)
 
@@ -116,6 +121,10 @@ class Upkeep:
                 await self._history.sweep(now)
         except LedgerError as error:
             log.error("what is old stays in the history for now: %s", error)
+
+    async def _look_at_names(self) -> None:
+        for reach in self.reaches:
+            await reach.look_if_due()
 
     async def _renew_users(self) -> None:
         """Let those log in who stand in the users' file now, where it has changed."""

@@ -133,6 +133,8 @@ def _about_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if not delivery.retry:
         yield "delivery.retry", "expected at least one duration, got []"
+    for address in _repeated(source.address for source in delivery.sources):
+        yield "delivery.sources", f"expected each address once, got {address} again"
     if delivery.smarthost:
         yield from _about_smarthost(delivery.smarthost)
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from mta.model.domain import TlsLevel
 from mta.model.listener import Endpoint, TlsStart
 
+from mta.rules.delivery.families import Ipv6
 from mta.rules.delivery.progress import Mode
 
 from mta.config.fallback import Fallback
@@ -24,6 +25,7 @@ from mta.config.kinds import (
     Text,
 )
 from mta.config.quantities import read_host, read_nameserver
+from mta.config.sources import SourceAddress
 
 
 def _a_floor(value: object) -> object:
@@ -85,6 +87,8 @@ class Delivery(Section):
     messages_per_connection: Count = 100
     linger: DurationOrZero = 1.0
     hosts_per_attempt: Count = 10
+    sources: tuple[SourceAddress, ...] = ()
+    ipv6: Ipv6 = Ipv6.AUTO
     timeouts: Timeouts = Timeouts()
 
 

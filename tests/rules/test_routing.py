@@ -10,6 +10,7 @@ import pytest
 from mta.model.domain import Answer, Finding, Host, Mx
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, broken, judge
 
+from mta.rules.delivery.families import Families
 from mta.rules.delivery.routing import (
     MAX_ADDRESSES_CONSIDERED,
     MAX_HOSTS_CONSIDERED,
@@ -291,6 +292,21 @@ def test_an_exchanger_whose_addresses_are_unknown_waits() -> None:
 # What it means when no host took the mail
 
 HOST = Host("mx.there.test", "8.8.8.8", 25)
+
+
+def test_a_host_of_an_ip_version_that_we_do_without_waits() -> None:
+    found = usable_addresses(
+        "mx.there.test",
+        Answer(Finding.RECORDS, ("2606:4700::1",)),
+        private_allowed=False,
+        families=Families((4,)),
+    )
+
+    assert told(found) == (Verdict.DEFERRED, "4.4.4", Scope.HOST)
+    assert isinstance(found, Outcome)
+    assert found.reply.text == "mx.there.test has IPv6 addresses alone, and we send without IPv6"
+
+
 GONE = usable_addresses("a.test", Answer(Finding.NO_NAME), private_allowed=False)
 UNREACHED = broken(Stage.CONNECT, HOST, "timed out", detail=1)
 BUSY = judge(Reply(421, "busy", 3, 2), Stage.GREETING, HOST)

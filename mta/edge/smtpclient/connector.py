@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from aiosmtplib.auth import auth_login_encode, auth_plain_encode
 from mta.model.address import literal_ip
 from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
 from mta.model.outcome import Outcome, Stage, broken
+from mta.model.source import Source
 
 from mta.edge.smtpclient.conversation import Conversation, Refused, Timeouts
 from mta.edge.smtpclient.offers import NO_OFFERS, offers_in
+from mta.edge.smtpclient.origins import Origins
 from mta.edge.smtpclient.replies import RawReply
 from mta.edge.smtpclient.session import SmtpSession
 from mta.edge.smtpclient.wire import ConversationError, Wire
@@ -35,6 +37,9 @@ class Login:
 class SmtpConnector:
     """Opens SMTP sessions. `hostname` is what we call ourselves in EHLO.
 
+    Connections come from one of `sources`, under its name; without any, from wherever the system
+    has them come from.
+
     Certificates are checked against the system's trust store, or against the authorities in
     `ca_file` alone. Raises OSError where that cannot be read.
     """
@@ -45,7 +50,7 @@ class SmtpConnector:
         hostname: str,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         login: Login | None = None,
-        source_address: str | None = None,
+        sources: Sequence[Source] = (),
         ca_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -53,7 +58,7 @@ class SmtpConnector:
         self._hostname = hostname
         self._timeouts = timeouts
         self._login = login
-        self._source_address = source_address
+        self._origins = Origins(sources)
         # Made once: loading a trust store takes longer than a delivery.
         self._contexts = {level: _context(level, ca_file) for level in TlsLevel}
 
@@ -62,16 +67,20 @@ class SmtpConnector:
 
         Never raises for anything that the peer does.
         """
+        limit = self._timeouts.connect
+        if host.has_more:
+            limit = min(limit, self._timeouts.haste)
         try:
-            wire = await self._connect(host, replies=0 if demand.is_implicit else 1)
+            async with asyncio.timeout(limit):
+                wire, hostname = await self._connect(host, 0 if demand.is_implicit else 1)
         except TimeoutError:
-            text = f"no connection within {self._timeouts.connect:.3g} seconds"
+            text = f"no connection within {limit:.3g} seconds"
             return broken(Stage.CONNECT, host, text, detail=1)
         except OSError as error:
             return broken(Stage.CONNECT, host, _connect_reason(error), detail=1)
         conversation = Conversation(wire, host, self._timeouts, Stage.CONNECT, clock=self._clock)
         try:
-            await _Opening(conversation, self._hostname, self._login, self._contexts).open(demand)
+            await _Opening(conversation, hostname, self._login, self._contexts).open(demand)
         except Refused as refused:
             outcome = refused.outcome
         except ConversationError as error:
@@ -84,15 +93,20 @@ class SmtpConnector:
         await wire.hang_up(self._timeouts.quit)
         return outcome
 
-    async def _connect(self, host: Host, *, replies: int) -> Wire:
-        async with asyncio.timeout(self._timeouts.connect):
-            _, wire = await asyncio.get_running_loop().create_connection(
-                lambda: Wire(replies),
-                host.address,
-                host.port,
-                local_addr=(self._source_address, 0) if self._source_address else None,
-            )
-        return wire
+    async def _connect(self, host: Host, replies: int) -> tuple[Wire, str]:
+        """A connection, and our name on it. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        if not self._origins:
+            _, wire = await loop.create_connection(lambda: Wire(replies), host.address, host.port)
+            return wire, self._hostname
+        sock, source = self._origins.socket_to(host)
+        try:
+            await loop.sock_connect(sock, (host.address, host.port))
+            _, wire = await loop.create_connection(lambda: Wire(replies), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return wire, source.hostname or self._hostname
 
 
 class _Opening:

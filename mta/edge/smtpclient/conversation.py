@@ -17,10 +17,12 @@ class Timeouts:
     """How long a peer may take, in seconds (RFC 5321 §4.5.3.2). Each bounds a whole reply.
 
     `block` bounds the wait for room to write the next part of the content. `final_dot` must not
-    be shortened in earnest: who gives up early sends the message twice (RFC 1047).
+    be shortened in earnest: who gives up early sends the message twice (RFC 1047). `haste` is for
+    connecting where another address of the same host is tried next: three SYNs may be lost.
     """
 
     connect: float = 30
+    haste: float = 8
     greeting: float = 300
     hello: float = 300
     mail: float = 300

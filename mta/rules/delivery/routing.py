@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from itertools import chain, zip_longest
 
 from mta.model.address import MAX_DOMAIN, literal_ip
 from mta.model.domain import Answer, Finding, Mx
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict, undeliverable, unresolved
+
+from mta.rules.delivery.families import BOTH, Families
 
 MAX_HOSTS_CONSIDERED = 100
 MAX_ADDRESSES_CONSIDERED = 10  # of one host
@@ -107,13 +108,13 @@ def usable_addresses(
     *,
     private_allowed: bool,
     is_implicit: bool = False,
+    families: Families = BOTH,
     limit: int = MAX_ADDRESSES_CONSIDERED,
 ) -> tuple[str, ...] | Outcome:
     """The addresses of one host to try, at most `limit`, in this order; or why there are none.
 
-    The two families take turns, so that both are tried soon. IPv4 comes first: reputation and
-    reverse names are more often in order there, and where we have none it fails at once.
-    What is not on the public Internet is left out unless `private_allowed`.
+    What is not on the public Internet is left out unless `private_allowed`, and so is what is of
+    an IP version that may not be used. Mail for a host with nothing else waits: we may mend that.
 
     The outcome has scope HOST: the next host may do better. `is_implicit` is the route's: a
     domain with neither MX nor address "is incapable of accepting mail", 5.1.2; an exchanger
@@ -130,14 +131,11 @@ def usable_addresses(
     usable = [ip for ip in found if private_allowed or objection_to_address(ip) is None]
     if not usable:
         return _refused(host, found[0])
-    return tuple(str(ip) for ip in _in_turns(usable))[:limit]
-
-
-def _in_turns(
-    addresses: Sequence[IPv4Address | IPv6Address],
-) -> list[IPv4Address | IPv6Address]:
-    by_family = [[ip for ip in addresses if ip.version == version] for version in (4, 6)]
-    return [ip for ip in chain.from_iterable(zip_longest(*by_family)) if ip is not None]
+    chosen = families.in_order(usable)
+    if not chosen:
+        kind = f"IPv{usable[0].version}"
+        return _host_deferred(f"{host} has {kind} addresses alone, and we send without {kind}", 4)
+    return tuple(map(str, chosen[:limit]))
 
 
 def objection_to_address(ip: IPv4Address | IPv6Address) -> str | None:
@@ -181,8 +179,8 @@ def _host_failed(text: str, subject: int, detail: int) -> Outcome:
     return Outcome(Verdict.FAILED, reply, Stage.LOOKUP, Scope.HOST)
 
 
-def _host_deferred(text: str) -> Outcome:
-    return Outcome(Verdict.DEFERRED, Reply(451, text, 4, 3), Stage.LOOKUP, Scope.HOST)
+def _host_deferred(text: str, detail: int = 3) -> Outcome:
+    return Outcome(Verdict.DEFERRED, Reply(451, text, 4, detail), Stage.LOOKUP, Scope.HOST)
 
 
 def conclusion(outcomes: Sequence[Outcome]) -> Outcome:
