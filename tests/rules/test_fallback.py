@@ -202,7 +202,13 @@ UNKEPT = replace(
         (refused(Stage.RECIPIENT, 452, "4.2.2 mailbox full"), BY, None),
         (refused(Stage.RECIPIENT, 550, "5.1.1 no such user"), BY, None),
         (broken(Stage.CONTENT, MX, "?", may_have_arrived=True), BY, None),
-        (replace(unresolved("our spool"), scope=Scope.MESSAGE), BY, None),
+        (replace(unresolved("our spool"), stage=Stage.CONTENT, scope=Scope.MESSAGE), BY, None),
+        # Put off by ourselves, before anybody was asked
+        (
+            replace(unresolved("enough for today"), stage=Stage.CONNECT, scope=Scope.MESSAGE),
+            None,
+            Detour(RELEASED_AT + 7_200, Reason.AGE),
+        ),
     ],
 )
 def test_the_second_road_opens_in_time(

@@ -3,7 +3,6 @@
 Never after an ambiguous final dot, and never for what is true on every road.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -11,9 +10,11 @@ from math import inf
 from mta.model.envelope import Reason
 from mta.model.outcome import Outcome, Scope, Stage, Verdict
 from mta.model.request import Deadline, Late
+from mta.model.ruling import Cause
 from mta.model.value import value
 
 from mta.rules.delivery.deadline import is_unkept, leaves_at
+from mta.rules.refusals.classify import classify
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,45 +69,23 @@ def _later(
         if by is not None and by.if_late is Late.RETURN and is_unkept(outcome):
             yield Detour(-inf, Reason.DEADLINE)  # the second road may keep it
         return
-    if _is_true_on_every_road(outcome):
+    ruling = classify(outcome)
+    cause = ruling.cause if ruling is not None else Cause.POLICY
+    if cause in _ON_EVERY_ROAD or _is_ours(outcome):
         return
     if by is not None:
         yield Detour(leaves_at(by, released_at, plan.before_deadline), Reason.DEADLINE)
-    if _is_too_fast(outcome):
+    if cause is Cause.RATE:
         yield Detour(released_at + plan.rate_after, Reason.RATE)
     yield Detour(released_at + plan.age_after, Reason.AGE)
 
 
-def _is_true_on_every_road(outcome: Outcome) -> bool:
-    """Of a deferral: a full mailbox, or trouble of our own, is no reason to go elsewhere."""
-    if not outcome.is_from_peer:
-        return outcome.scope in (Scope.MESSAGE, Scope.RECIPIENT)
-    return outcome.reply.subject in (1, 2)  # address, mailbox: RFC 3463 §3.2, §3.3
+_ON_EVERY_ROAD = {Cause.RECIPIENT_GONE, Cause.MAILBOX_FULL, Cause.CONTENT, Cause.OURS}
 
 
-def _is_too_fast(outcome: Outcome) -> bool:
-    return outcome.is_from_peer and _TOO_FAST.search(outcome.reply.text) is not None
-
-
-_TOO_FAST = re.compile(
-    r"\brate\b|too (?:many|much|fast)|throttl|slow down|temporarily deferred|TSS?0\d", re.IGNORECASE
-)
-
-# Words with which receivers refuse an address of ours rather than a recipient of theirs.
-_BLOCKED = re.compile(
-    r"block ?list|black ?list|deny ?list|\bblocked\b|\bbanned\b|\bdns(?:b|w)?l\b|\brbl\b|spamhaus"
-    r"|barracuda|reputation|\bS31[45]0\b|listed (?:at|by|in|on)|dynamic (?:ip|address)|residential",
-    re.IGNORECASE,
-)
-# The same words said of a recipient, as in "mailbox is blocked" and "user not listed in", or of
-# what is in the message: true on every road.
-_NOT_OURS = re.compile(
-    r"\b(?:mailbox|user|account|recipient)(?: [^\s:;]+){0,4}?"
-    r" (?:blocked|banned|black ?listed|listed)\b"
-    r"|\b(?:content|attachment|virus|malware)\b",
-    re.IGNORECASE,
-)
-_NO_SUCH_REVERSE_NAME = ("5.7.25", "4.7.25")  # RFC 7372 §3.3
+def _is_ours(outcome: Outcome) -> bool:
+    """Whether we are in trouble with the message itself, as with a spool that cannot be read."""
+    return outcome.stage is Stage.CONTENT and outcome.host is None
 
 
 def reason_to_fall_back(outcome: Outcome) -> Reason | None:
@@ -117,7 +96,8 @@ def reason_to_fall_back(outcome: Outcome) -> Reason | None:
     if outcome.verdict is Verdict.DELIVERED or outcome.may_have_arrived:
         return None
     if outcome.is_from_peer and outcome.stage is not Stage.TLS:
-        return Reason.BLOCKED if _blames_our_address(outcome) else None
+        ruling = classify(outcome)
+        return Reason.BLOCKED if ruling is not None and ruling.is_of_our_address else None
     if outcome.scope is not Scope.DESTINATION or outcome.verdict is not Verdict.DEFERRED:
         return None  # another message, or another try, may well get through
     return _BY_STAGE.get(outcome.stage)
@@ -130,16 +110,3 @@ _BY_STAGE = {
     Stage.HELLO: Reason.CONNECT,
     Stage.TLS: Reason.TLS,
 }
-
-
-def _blames_our_address(outcome: Outcome) -> bool:
-    reply = outcome.reply
-    if outcome.stage in (Stage.GREETING, Stage.HELLO) and outcome.verdict is Verdict.FAILED:
-        return True  # refused before it knew anything of us but our address
-    if reply.status in _NO_SUCH_REVERSE_NAME:
-        return True
-    # Without 7 (security and policy) as its subject the words speak of something else;
-    # servers without enhanced codes say 0.
-    if reply.subject not in (0, 7) or _NOT_OURS.search(reply.text):
-        return False
-    return _BLOCKED.search(reply.text) is not None
