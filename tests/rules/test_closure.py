@@ -7,6 +7,7 @@ import pytest
 from mta.model.domain import Host
 from mta.model.envelope import Reason
 from mta.model.outcome import Outcome, Reply, Scope, Stage, broken, judge, unresolved
+from mta.model.ruling import Cause, Response, Ruling
 
 from mta.rules.delivery.closure import Closure, Word, after_word, word_on_the_road
 from mta.rules.delivery.fallback import FallbackPlan
@@ -20,6 +21,7 @@ NO_USER = judge(Reply(550, "no such user", 1, 1), Stage.RECIPIENT, MX)
 LATER = judge(Reply(451, "later", 7, 1), Stage.RECIPIENT, MX)
 BLOCKED = judge(Reply(550, "your address is blocked by spamhaus", 7, 1), Stage.SENDER, MX)
 SPAMMY = judge(Reply(550, "the sending IP has a very low reputation", 7, 1), Stage.CONTENT, MX)
+OF_ONE_TENANT = replace(BLOCKED, ruling=Ruling(Cause.POLICY, "tenants-own-list", Response.REROUTE))
 DOWN = replace(broken(Stage.CONNECT, MX, "no answer"), scope=Scope.DESTINATION)
 NO_TLS = replace(broken(Stage.TLS, MX, "no handshake"), scope=Scope.DESTINATION)
 CUT = replace(broken(Stage.CONTENT, MX, "gone"), scope=Scope.DESTINATION)
@@ -40,6 +42,7 @@ BUSY = replace(judge(Reply(421, "busy"), Stage.GREETING, MX), scope=Scope.DESTIN
         ([TAKEN], Word(None, TAKEN)),
         ([NO_USER, LATER], Word(None, NO_USER)),
         # These say nothing of the road
+        ([OF_ONE_TENANT], None),
         ([CUT], None),
         ([SILENCE], None),
         ([BUSY], None),

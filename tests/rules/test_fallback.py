@@ -112,7 +112,6 @@ def test_never_for_what_was_delivered() -> None:
         (Stage.SENDER, 550, "5.7.1 mail from dynamic IP space is not accepted"),
         (Stage.SENDER, 554, "residential addresses may not send"),
         (Stage.CONTENT, 550, "5.7.1 very low reputation of the sending IP address"),
-        (Stage.CONTENT, 550, "5.7.1 likely unsolicited mail, this message has been blocked"),
         # No name for our address
         (Stage.CONTENT, 550, "5.7.25 the IP address has no PTR record"),
         (Stage.SENDER, 450, "4.7.25 cannot find your hostname"),
@@ -144,6 +143,7 @@ def test_a_peer_that_shuts_out_our_address_leaves_the_second_road(
         # What is in the message
         (Stage.CONTENT, 552, "5.7.0 This message was blocked because its content presents a risk"),
         (Stage.CONTENT, 554, "Blocked: virus found"),
+        (Stage.CONTENT, 550, "5.7.1 likely unsolicited mail, this message has been blocked"),
         (Stage.CONTENT, 554, "5.6.0 blocked"),
         (Stage.CONTENT, 554, "5.7.1 Spam"),
         # A sender's domain, whatever the road

@@ -8,6 +8,7 @@ from mta.model.outcome import Outcome, Stage, Verdict
 from mta.model.value import value
 
 from mta.rules.delivery.fallback import FallbackPlan, reason_to_fall_back
+from mta.rules.refusals.classify import classify
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +47,31 @@ def word_on_the_road(outcomes: Sequence[Outcome]) -> Word | None:
     if not outcomes:
         return None
     best = min(outcomes, key=_weight)
-    reason = reason_to_fall_back(best)
-    if reason is None and not _is_a_word(best):
-        return None
-    return Word(reason, best)
+    reason = _reason_for_all(best)
+    return None if reason is None and not _is_a_word(best) else Word(reason, best)
 
 
 def _weight(outcome: Outcome) -> int:
     if outcome.verdict is Verdict.DELIVERED:
         return 0
-    if reason_to_fall_back(outcome) is not None:
+    if _reason_for_all(outcome) is not None:
         return 1
     return 2 if _is_a_word(outcome) else 3
 
 
+def _reason_for_all(outcome: Outcome) -> Reason | None:
+    """Why not only this mail is to go by the second road."""
+    reason = reason_to_fall_back(outcome)
+    if reason is not Reason.BLOCKED:
+        return reason
+    ruling = classify(outcome)
+    return reason if ruling is not None and ruling.is_of_our_address else None
+
+
 def _is_a_word(outcome: Outcome) -> bool:
     """Whether a peer talked of a message or a recipient: it takes us for a client like others."""
-    return outcome.is_from_peer and outcome.stage in _WITH_A_MESSAGE
+    is_refused = reason_to_fall_back(outcome) is not None
+    return outcome.is_from_peer and outcome.stage in _WITH_A_MESSAGE and not is_refused
 
 
 _WITH_A_MESSAGE = (Stage.SENDER, Stage.RECIPIENT, Stage.CONTENT)

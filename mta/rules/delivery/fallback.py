@@ -97,7 +97,7 @@ def reason_to_fall_back(outcome: Outcome) -> Reason | None:
         return None
     if outcome.is_from_peer and outcome.stage is not Stage.TLS:
         ruling = classify(outcome)
-        return Reason.BLOCKED if ruling is not None and ruling.is_of_our_address else None
+        return Reason.BLOCKED if ruling is not None and ruling.opens_second_road else None
     if outcome.scope is not Scope.DESTINATION or outcome.verdict is not Verdict.DEFERRED:
         return None  # another message, or another try, may well get through
     return _BY_STAGE.get(outcome.stage)
