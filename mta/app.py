@@ -231,4 +231,5 @@ class Server:
             lookup=self._fittings.lookup,
             own_names={self._fittings.house.hostname},
             chance=random.random,
+            assurance=self._fittings.assurance,
         )

@@ -18,6 +18,7 @@ from mta.model.user import Allowance
 from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
 
+from mta.flow.assurance import Assurance
 from mta.flow.intake import House
 from mta.flow.ports import Signer
 from mta.flow.quotas import QuotaTerms
@@ -102,6 +103,7 @@ class Fittings:
     house: House
     keyring: Keyring
     lookup: DnsLookup
+    assurance: Assurance
     ways: Ways
     terms: Terms
     room: Room
@@ -139,6 +141,7 @@ def fittings_for(settings: Settings) -> Fittings:
         house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
         keyring=Keyring(settings),
         lookup=lookup,
+        assurance=Assurance(),
         ways=ways_for(settings, lookup),
         terms=Terms(
             delivery.mode,

@@ -150,11 +150,11 @@ def as_mapping(event: Event) -> dict[str, object]:
         host = event.host
         shown |= {"host": host.name, "address": host.address, "port": host.port}
     if event.tls is not None:
-        shown["tls"] = {
-            "version": event.tls.version,
-            "cipher": event.tls.cipher,
-            "verified": event.tls.is_verified,
-        }
+        tls = event.tls
+        tls = event.tls
+        proof = {"proof": str(tls.proof)} if tls.proof else {}
+        protection = {"version": tls.version, "cipher": tls.cipher, "verified": tls.is_verified}
+        shown["tls"] = protection | proof
     if event.reply is not None:
         reply = event.reply
         shown["reply"] = {"code": reply.code, "status": reply.status, "text": reply.text}

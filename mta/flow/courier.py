@@ -8,7 +8,7 @@ from typing import cast
 from mta.model.domain import Host, TlsDemand
 from mta.model.envelope import Destination, Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
-from mta.model.request import MessageRequest
+from mta.model.request import NOTHING, MessageRequest
 
 from mta.rules.delivery.families import BOTH
 from mta.rules.delivery.routing import (
@@ -22,12 +22,11 @@ from mta.rules.delivery.routing import (
 from mta.rules.tls.demand import (
     after_failed_handshake,
     demand_of,
-    is_fit,
-    is_vouched_for,
+    may_share,
     unprotected,
-    unproven,
 )
 
+from mta.flow.assurance import Assurance
 from mta.flow.ports import Chance, Connector, Lookup, Session
 from mta.flow.reach import Reach
 
@@ -67,6 +66,7 @@ class Courier:
         lookup: Lookup,
         own_names: Collection[str],
         chance: Chance,
+        assurance: Assurance,
     ) -> None:
         """`ways` are tried in their order: the next one where all hosts of one are in trouble."""
         self._destination = destination
@@ -74,13 +74,15 @@ class Courier:
         self._lookup = lookup
         self._own_names = own_names
         self._chance = chance
+        self._assurance = assurance
         self._session: Session | None = None
+        self._opened_for: MessageRequest = NOTHING
 
     async def deliver(self, letter: Letter) -> tuple[Outcome, ...]:
         """Try once to bring a letter to its recipients; an outcome for each, in their order."""
         outcomes: list[Outcome | None] = [None] * len(letter.recipients)
         troubles: list[Outcome] = []
-        if self._session is not None and _is_fit(self._session, letter):
+        if self._session is not None and self._may_carry(self._session, letter):
             # A kept connection that broke says little about the host: go there afresh.
             await self._carry(letter, self._session, outcomes)
         while not all(outcomes) and await self._go(letter, outcomes, troubles):
@@ -112,6 +114,11 @@ class Courier:
             await self._session.close()
             self._session = None
 
+    def _may_carry(self, session: Session, letter: Letter) -> bool:
+        """Whether a letter may go over a connection that was opened for another."""
+        is_bound_elsewhere = letter.bound_to not in ("", session.host.label)
+        return not is_bound_elsewhere and may_share(self._opened_for, letter.request)
+
     async def _carry(
         self, letter: Letter, session: Session, outcomes: list[Outcome | None]
     ) -> list[Outcome]:
@@ -140,7 +147,7 @@ class Courier:
                 if tried == way.hosts_per_attempt:
                     break
                 tried += 1
-                yield await self._open(way, found, letter.request)
+                yield await self._open(way, *found, letter.request)
 
     def _ways_for(self, letter: Letter) -> Sequence[Way]:
         """All, but for a letter that one of them may have delivered: that one, if it is there."""
@@ -148,9 +155,11 @@ class Courier:
             return self._ways
         return [way for way in self._ways if way.label == letter.bound_to] or self._ways
 
-    async def _open(self, way: Way, host: Host, request: MessageRequest) -> Session | Outcome:
+    async def _open(
+        self, way: Way, host: Host, demand: TlsDemand, request: MessageRequest
+    ) -> Session | Outcome:
         await self.close()  # one that was kept and did not do
-        demand = demand_of(request, way.demand)
+        self._opened_for = request
         reached = await way.connector.open(host, demand)
         if way.reach is not None:
             way.reach.note(host, reached)
@@ -161,18 +170,22 @@ class Courier:
             return unprotected(reached) if request.needs_tls else reached
         return reached
 
-    async def _hosts(self, way: Way, request: MessageRequest) -> AsyncIterator[Host | Outcome]:
+    async def _hosts(
+        self, way: Way, request: MessageRequest
+    ) -> AsyncIterator[tuple[Host, TlsDemand] | Outcome]:
+        """Where to connect, and what it must prove; or what keeps us from a host, or from all."""
         if way.relay is not None and not way.port:
-            yield Host(way.relay, "", 0)
+            yield Host(way.relay, "", 0), demand_of(request, way.demand)
             return
         route = await self._route(way)
         if isinstance(route, Outcome):
             yield route
             return
-        lost: list[Host] = []
+        lost: list[tuple[Host, TlsDemand]] = []
         for name in route.hosts:
-            if request.needs_tls and not self._is_vouched_for(way, name):
-                yield unproven(name, self._destination.domain)
+            demand = await self._demand(way, name, request, is_secure=route.is_secure)
+            if isinstance(demand, Outcome):
+                yield demand
                 continue
             addresses = await self._addresses(way, name, is_implicit=route.is_implicit)
             if isinstance(addresses, Outcome):
@@ -181,11 +194,11 @@ class Courier:
             for more, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
                 host = Host(name, address, way.port, has_more=more > 0)
                 if way.reach is not None and way.reach.is_lost(host):
-                    lost.append(host)
+                    lost.append((host, demand))
                 else:
-                    yield host
-        for host in lost:
-            yield replace(host, has_more=False)
+                    yield host, demand
+        for host, demand in lost:
+            yield replace(host, has_more=False), demand
 
     async def _route(self, way: Way) -> Route | Outcome:
         if way.relay is not None:
@@ -197,8 +210,14 @@ class Courier:
         answer = await self._lookup.mx(domain)
         return route_for(domain, answer, own_names=self._own_names, chance=self._chance)
 
-    def _is_vouched_for(self, way: Way, name: str) -> bool:
-        return way.relay is not None or is_vouched_for(name, self._destination.domain)
+    async def _demand(
+        self, way: Way, host: str, request: MessageRequest, *, is_secure: bool
+    ) -> TlsDemand | Outcome:
+        if way.relay is not None:  # its name is the operator's word
+            return demand_of(request, way.demand)
+        return await self._assurance.demand(
+            host, self._destination.domain, request, way.demand, is_secure=is_secure
+        )
 
     async def _addresses(
         self, way: Way, name: str, *, is_implicit: bool
@@ -216,11 +235,6 @@ class Courier:
             reply = Reply(451, f"the smarthost cannot be found: {usable.reply.text}", 4, 3)
             return Outcome(Verdict.DEFERRED, reply, Stage.LOOKUP, Scope.HOST)  # the next one may be
         return usable
-
-
-def _is_fit(session: Session, letter: Letter) -> bool:
-    """Whether a letter may go over a connection that was opened for another."""
-    return is_fit(session.tls, letter.request) and letter.bound_to in ("", session.host.label)
 
 
 def _complete(outcomes: list[Outcome | None], troubles: list[Outcome]) -> tuple[Outcome, ...]:

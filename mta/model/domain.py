@@ -20,6 +20,19 @@ class Mx:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tlsa:
+    """One TLSA record (RFC 6698 §2.1), as it was published: nothing in it is checked.
+
+    As in "3 1 1" and the SHA-256 of a public key: what is matched, what of a certificate, and how.
+    """
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
 class Finding(StrEnum):
     """What a DNS query brought."""
 
@@ -31,11 +44,17 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A DNS answer as a fact. `text` says in words what failed, for people."""
+    """A DNS answer as a fact. `text` says in words what failed, for people.
+
+    `is_secure`: a resolver that is known to validate found it signed, all of it (RFC 4035 §4.3).
+    `alias_of` is the name that the records are of, where the name that was asked for is an alias.
+    """
 
     finding: Finding
     records: tuple[T, ...] = ()
     text: str = ""
+    is_secure: bool = False
+    alias_of: str = ""
 
 
 @value
@@ -69,21 +88,61 @@ class TlsLevel(StrEnum):
     NONE = "none"  # in clear
     OPPORTUNISTIC = "opportunistic"  # encrypt where offered, verify nothing (RFC 7435)
     REQUIRED = "required"  # encrypt or do not send
-    VERIFY = "verify"  # encrypt, with a certificate that names the host
+    VERIFY = "verify"  # encrypt, with a certificate that proves who the host is
+    FINGERPRINT = "fingerprint"  # encrypt, with a certificate or a key that the settings name
 
 
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
-    """What to ask of one connection. `is_implicit`: TLS from the first byte (RFC 8314 §3)."""
+    """What to ask of one connection.
+
+    `is_implicit`: TLS from the first byte (RFC 8314 §3). `names` are those that a certificate may
+    prove, the host's own alone where there are none; the first is asked for (SNI). `tlsa`, for
+    VERIFY, are the records of which one must fit: then no authority is asked (RFC 7672).
+    `fingerprints`, for FINGERPRINT, are the SHA-256 of certificates or public keys (SPKI) of which
+    the host must have one, in lower-case hexadecimal digits.
+    """
 
     level: TlsLevel
     is_implicit: bool = False
+    names: tuple[str, ...] = ()
+    tlsa: tuple[Tlsa, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+class TlsProof(StrEnum):
+    """How a peer proved who it is."""
+
+    PKIX = "pkix"  # an authority that we trust says so
+    DANE_EE = "dane-ee"  # the DNS names its certificate or key
+    DANE_TA = "dane-ta"  # the DNS names its authority
+    FINGERPRINT = "fingerprint"  # our settings name its certificate or key
 
 
 @value
 class TlsFacts:
-    """The TLS that a connection has: as in ("TLSv1.3", "TLS_AES_256_GCM_SHA384", True)."""
+    """The TLS that a connection has: as in ("TLSv1.3", "TLS_AES_256_GCM_SHA384", True, "pkix").
+
+    `proof` is a TlsProof, "" where nothing was proven.
+    """
 
     version: str
     cipher: str
     is_verified: bool
+    proof: str = ""
+
+
+class TlsFailure(StrEnum):
+    """Why TLS, or what it was to prove, could not be had (RFC 8460 §4.3)."""
+
+    STARTTLS_NOT_SUPPORTED = "starttls-not-supported"
+    CERTIFICATE_HOST_MISMATCH = "certificate-host-mismatch"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_NOT_TRUSTED = "certificate-not-trusted"
+    VALIDATION_FAILURE = "validation-failure"  # whatever has no name of its own
+    TLSA_INVALID = "tlsa-invalid"
+    DNSSEC_INVALID = "dnssec-invalid"
+    DANE_REQUIRED = "dane-required"
+    STS_POLICY_FETCH_ERROR = "sts-policy-fetch-error"
+    STS_POLICY_INVALID = "sts-policy-invalid"
+    STS_WEBPKI_INVALID = "sts-webpki-invalid"

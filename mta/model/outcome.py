@@ -7,7 +7,7 @@ reply code become a verdict than in `judge`.
 import re
 from enum import StrEnum
 
-from mta.model.domain import Host, TlsFacts
+from mta.model.domain import Host, TlsFacts, TlsFailure
 from mta.model.ruling import Ruling
 from mta.model.value import value
 
@@ -98,7 +98,8 @@ class Outcome:
     message (RFC 1047), so it must be retried on the same road only. `peer_reports`
     says that the peer was told of which notices the sender wants, and gives them from here on
     (RFC 3461 §5.2.1); `peer_keeps_deadline` the same of a deadline (RFC 2852). `ruling` is what a
-    refusal was taken for, where that has been asked yet: see `rules.refusals`.
+    refusal was taken for, where that has been asked yet: see `rules.refusals`. `tls_failure` is
+    set where it was TLS that failed, and not kept in the spool.
     """
 
     verdict: Verdict
@@ -112,6 +113,7 @@ class Outcome:
     peer_reports: bool = False
     peer_keeps_deadline: bool = False
     ruling: Ruling | None = None
+    tls_failure: TlsFailure | None = None
 
 
 _REACH = {
@@ -164,6 +166,7 @@ def broken(
     detail: int = 2,
     tls: TlsFacts | None = None,
     may_have_arrived: bool = False,
+    tls_failure: TlsFailure | None = None,
 ) -> Outcome:
     """A host that could not be reached or talked with: worth another host, or another try.
 
@@ -179,6 +182,7 @@ def broken(
         host,
         tls=tls,
         may_have_arrived=may_have_arrived,
+        tls_failure=tls_failure,
     )
 
 

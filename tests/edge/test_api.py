@@ -336,7 +336,7 @@ def test_what_became_of_a_message_is_told_to_its_user() -> None:
             Fate(
                 Address("c", "there.test"),
                 *(State.DELIVERED, 1_800_000_001.5, 1, 0.0, Reply(250, "OK"), host),
-                tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", is_verified=True),
+                tls=TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", True, "pkix"),
             ),
             Fate(Address("d", "there.test"), State.FAILED, 1_800_000_001.5, 1),
         )
@@ -356,7 +356,8 @@ def test_what_became_of_a_message_is_told_to_its_user() -> None:
         assert told["recipients"][1]["next_at"] == "2027-01-15T08:01:00.000+00:00"
         assert told["recipients"][1]["reply"] == {"code": 451, "status": "4.7.1", "text": "later"}
         assert told["recipients"][2]["host"]["name"] == "mx.there.test"
-        assert told["recipients"][2]["tls"]["verified"]
+        tls = told["recipients"][2]["tls"]
+        assert (tls["verified"], tls["proof"]) == (True, "pkix")
         assert [one.status for one in (unknown, broken, stranger)] == [404, 503, 401]
 
     run(scene())

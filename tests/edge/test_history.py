@@ -27,7 +27,7 @@ NOW = 1_800_000_000.0
 BOB, CAY = Address("bob", "there.test"), Address('"c y"', "there.test")
 REPLY = Reply(451, "later, b\u00f6b", 7, 1)
 HOST = Host("mx.there.test", "192.0.2.1", 25)
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", is_verified=False)
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", True, "pkix")
 
 
 class House:

@@ -28,6 +28,7 @@ from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
 from mta.rules.submission.preflight import Preflight
 
+from mta.flow.assurance import Assurance
 from mta.flow.courier import Courier, Way
 from mta.flow.desk import Desk
 from mta.flow.dispatcher import Dispatcher
@@ -253,6 +254,7 @@ class House:
         self.peers.setdefault("sender.test", Peer())
         self.peers.setdefault("relay.test", Peer())  # served by mx.relay.test, the smarthost
         self.world = FakeWorld(self.peers)
+        self.assurance = Assurance()
         self.spool = spool or MemorySpool()
         self.events = EventList()
         self.users = {user.name: user for user in users}
@@ -322,6 +324,7 @@ class House:
             lookup=self.world,
             own_names={"mta.test"},
             chance=lambda: 0.5,
+            assurance=self.assurance,
         )
 
     def _relays(self, destination: Destination) -> Sequence[str | None]:

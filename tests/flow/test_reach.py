@@ -13,6 +13,7 @@ from mta.model.source import Source
 
 from mta.rules.delivery.families import BOTH, Families, Ipv6, Standing
 
+from mta.flow.assurance import Assurance
 from mta.flow.courier import Courier, Way
 from mta.flow.reach import LOOK_INTERVAL, MAX_REMEMBERED, MEMORY, RETRY_INTERVAL, Reach
 
@@ -240,6 +241,7 @@ async def deliver(hosts: Hosts, ours: Reach) -> list[tuple[str, bool]]:
         lookup=hosts,
         own_names=(),
         chance=lambda: 0.5,
+        assurance=Assurance(),
     )
     recipient = parse_address("bob@there.test")
     letter = Letter(MessageId("m1"), parse_address("ann@us.test"), (recipient,), b"\r\n")

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.model.address import Address
-from mta.model.domain import Host, TlsFacts
+from mta.model.domain import Host, TlsFacts, TlsProof
 from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 
@@ -130,7 +130,7 @@ OUTCOMES = st.builds(
     st.none() | st.builds(Host, TEXTS, TEXTS, st.integers(0, 65535)),
     st.booleans(),
     st.booleans(),
-    st.none() | st.builds(TlsFacts, TEXTS, TEXTS, st.booleans()),
+    st.none() | st.builds(TlsFacts, TEXTS, TEXTS, st.booleans(), st.sampled_from(["", *TlsProof])),
 )
 RECIPIENTS = st.builds(
     Recipient,

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
+from mta.model.domain import Host, Tlsa, TlsDemand, TlsFacts, TlsLevel
 from mta.model.outcome import Reply, Scope, Stage, Verdict, broken, judge
 from mta.model.request import NOTHING, MessageRequest
 
@@ -10,6 +12,7 @@ from mta.rules.tls.demand import (
     demand_of,
     is_fit,
     is_vouched_for,
+    may_share,
     unprotected,
 )
 
@@ -56,25 +59,59 @@ REQUIRES = MessageRequest(needs_tls=True)
 WAIVES = MessageRequest(waives_tls=True)
 
 
+NONE, OPPORTUNISTIC, REQUIRED, VERIFY, FINGERPRINT = (TlsDemand(level) for level in TlsLevel)
+BY_DANE = TlsDemand(TlsLevel.VERIFY, names=("mx.there.test",), tlsa=(Tlsa(3, 1, 1, b"0" * 32),))
+BY_NAME = TlsDemand(TlsLevel.VERIFY, names=("mx.there.test",))
+
+
 @pytest.mark.parametrize(
-    ("request_", "road", "published", "level"),
+    ("request_", "road", "published", "demand"),
     [
-        (NOTHING, TlsLevel.OPPORTUNISTIC, TlsLevel.OPPORTUNISTIC, TlsLevel.OPPORTUNISTIC),
-        (NOTHING, TlsLevel.OPPORTUNISTIC, TlsLevel.VERIFY, TlsLevel.VERIFY),
-        (NOTHING, TlsLevel.VERIFY, TlsLevel.REQUIRED, TlsLevel.VERIFY),
-        (NOTHING, TlsLevel.NONE, TlsLevel.OPPORTUNISTIC, TlsLevel.OPPORTUNISTIC),
-        (WAIVES, TlsLevel.OPPORTUNISTIC, TlsLevel.VERIFY, TlsLevel.OPPORTUNISTIC),
-        (WAIVES, TlsLevel.REQUIRED, TlsLevel.VERIFY, TlsLevel.REQUIRED),
-        (REQUIRES, TlsLevel.OPPORTUNISTIC, TlsLevel.OPPORTUNISTIC, TlsLevel.VERIFY),
-        (REQUIRES, TlsLevel.NONE, TlsLevel.OPPORTUNISTIC, TlsLevel.VERIFY),
+        (NOTHING, OPPORTUNISTIC, None, OPPORTUNISTIC),
+        (NOTHING, OPPORTUNISTIC, REQUIRED, REQUIRED),
+        (NOTHING, OPPORTUNISTIC, BY_DANE, BY_DANE),
+        (NOTHING, NONE, BY_NAME, BY_NAME),
+        (NOTHING, VERIFY, REQUIRED, VERIFY),
+        (NOTHING, VERIFY, BY_DANE, BY_DANE),
+        (NOTHING, VERIFY, BY_NAME, BY_NAME),
+        (NOTHING, FINGERPRINT, BY_DANE, FINGERPRINT),
+        (WAIVES, OPPORTUNISTIC, BY_DANE, OPPORTUNISTIC),
+        (WAIVES, REQUIRED, BY_DANE, REQUIRED),
+        (WAIVES, FINGERPRINT, None, FINGERPRINT),
+        (REQUIRES, OPPORTUNISTIC, None, VERIFY),
+        (REQUIRES, NONE, None, VERIFY),
+        (REQUIRES, OPPORTUNISTIC, REQUIRED, VERIFY),
+        (REQUIRES, OPPORTUNISTIC, BY_DANE, BY_DANE),
+        (REQUIRES, FINGERPRINT, BY_DANE, FINGERPRINT),
+        (MessageRequest(needs_tls=True, waives_tls=True), OPPORTUNISTIC, BY_DANE, BY_DANE),
     ],
 )
 def test_a_message_may_need_more_or_waive_what_is_not_ours(
-    request_: MessageRequest, road: TlsLevel, published: TlsLevel, level: TlsLevel
+    request_: MessageRequest, road: TlsDemand, published: TlsDemand | None, demand: TlsDemand
 ) -> None:
-    demand = demand_of(request_, TlsDemand(road, is_implicit=True), published)
+    road_with_implicit_tls = replace(road, is_implicit=True)
 
-    assert demand == TlsDemand(level, is_implicit=True)
+    found = demand_of(request_, road_with_implicit_tls, published)
+
+    assert found == replace(demand, is_implicit=True)
+
+
+@pytest.mark.parametrize(
+    ("opened_for", "may_be_shared_by"),
+    [
+        (WAIVES, {"waives"}),
+        (NOTHING, {"waives", "plain"}),
+        (REQUIRES, {"waives", "plain", "requires"}),
+    ],
+)
+def test_a_connection_is_shared_by_what_asks_no_more_of_the_host(
+    opened_for: MessageRequest, may_be_shared_by: set[str]
+) -> None:
+    requests = {"waives": WAIVES, "plain": NOTHING, "requires": REQUIRES}
+
+    sharing = {name for name, request in requests.items() if may_share(opened_for, request)}
+
+    assert sharing == may_be_shared_by
 
 
 @pytest.mark.parametrize(
@@ -108,6 +145,24 @@ def test_a_name_within_the_domain_needs_nobody_to_vouch_for_it(
     exchanger: str, domain: str, is_proven: bool
 ) -> None:
     assert is_vouched_for(exchanger, domain) is is_proven
+
+
+@pytest.mark.parametrize(
+    ("is_secure", "published", "is_proven"),
+    [
+        (False, None, False),
+        (False, REQUIRED, False),
+        (False, BY_NAME, True),
+        (True, None, True),
+        (True, BY_DANE, True),
+    ],
+)
+def test_a_stranger_s_name_is_vouched_for_by_a_signed_answer_or_a_policy(
+    is_secure: bool, published: TlsDemand | None, is_proven: bool
+) -> None:
+    found = is_vouched_for("mx.elsewhere.test", "there.test", published, is_secure=is_secure)
+
+    assert found is is_proven
 
 
 HOST = Host("mx.there.test", "192.0.2.1", 25)

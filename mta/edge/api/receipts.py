@@ -78,7 +78,9 @@ def _shown_fate(fate: Fate) -> dict[str, object]:
         shown["host"] = {"name": host.name, "address": host.address, "port": host.port}
     if fate.tls is not None:
         tls = fate.tls
-        shown["tls"] = {"version": tls.version, "cipher": tls.cipher, "verified": tls.is_verified}
+        protection = {"version": tls.version, "cipher": tls.cipher, "verified": tls.is_verified}
+        proof = {"proof": str(tls.proof)} if tls.proof else {}
+        shown["tls"] = protection | proof
     return shown
 
 

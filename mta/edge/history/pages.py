@@ -235,7 +235,8 @@ def _last(fate: Fate) -> str:
     if fate.host is not None:
         known["host"] = [fate.host.name, fate.host.address, fate.host.port]
     if fate.tls is not None:
-        known["tls"] = [fate.tls.version, fate.tls.cipher, fate.tls.is_verified]
+        tls = fate.tls
+        known["tls"] = [tls.version, tls.cipher, tls.is_verified, str(tls.proof)]
     return json.dumps(known)
 
 

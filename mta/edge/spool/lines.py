@@ -208,6 +208,8 @@ def _raw_outcome(outcome: Outcome) -> _Raw:
             "cipher": tls.cipher,
             "is_verified": tls.is_verified,
         }
+        if tls.proof:
+            raw["tls"]["proof"] = str(tls.proof)
     if outcome.peer_reports:
         raw["peer_reports"] = True
     if outcome.peer_keeps_deadline:

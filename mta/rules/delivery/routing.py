@@ -29,10 +29,12 @@ class Route:
     """The hosts to try, in this order: names, or the one address literal, as in "[192.0.2.1]".
 
     `is_implicit`: there is no MX record, and the domain stands for itself (RFC 5321 §5.1).
+    `is_secure`: the answer that says all this was signed.
     """
 
     hosts: tuple[str, ...]
     is_implicit: bool = False
+    is_secure: bool = False
 
 
 def literal_route(domain: str) -> Route | None:
@@ -67,17 +69,19 @@ def route_for(
         reason = answer.text or "no answer"
         return unresolved(f"cannot look up the mail exchangers of {domain} now: {reason}")
     if answer.finding is Finding.NO_DATA:
-        return _loop(domain) if domain in own_names else Route((domain,), is_implicit=True)
+        if domain in own_names:
+            return _loop(domain)
+        return Route((domain,), is_implicit=True, is_secure=answer.is_secure)
     if {record.host for record in answer.records} == {""}:
         return undeliverable(f"{domain} accepts no mail (null MX)", 1, 10, code=556)  # RFC 7505 §4
-    return _explicit_route(domain, answer.records, own_names, chance)
+    return _explicit_route(domain, answer, own_names, chance)
 
 
 def _explicit_route(
-    domain: str, records: Sequence[Mx], own_names: Collection[str], chance: Callable[[], float]
+    domain: str, answer: Answer[Mx], own_names: Collection[str], chance: Callable[[], float]
 ) -> Route | Outcome:
     # A null MX among others is a mistake of theirs (RFC 7505 §3), and no host's name.
-    usable = [record for record in records if _is_host_name(record.host)]
+    usable = [record for record in answer.records if _is_host_name(record.host)]
     if not usable:
         return undeliverable(f"{domain} has no usable mail exchanger", 4, 4)
     # Whoever is no nearer to the domain than we are would send the mail back (RFC 5321 §5.1).
@@ -87,7 +91,7 @@ def _explicit_route(
         return _loop(domain)
     ordered = sorted(nearer, key=lambda record: (record.preference, chance()))
     distinct = dict.fromkeys(record.host for record in ordered)
-    return Route(tuple(distinct)[:MAX_HOSTS_CONSIDERED])
+    return Route(tuple(distinct)[:MAX_HOSTS_CONSIDERED], is_secure=answer.is_secure)
 
 
 def _is_host_name(text: str) -> bool:

@@ -7,6 +7,7 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import MessageRequest
 
 _LEVELS = tuple(TlsLevel)  # from nothing to everything
+_VERIFY = _LEVELS.index(TlsLevel.VERIFY)
 
 
 def demand_for(floor: TlsLevel, *, is_implicit: bool = False) -> TlsDemand:
@@ -17,34 +18,76 @@ def demand_for(floor: TlsLevel, *, is_implicit: bool = False) -> TlsDemand:
     return TlsDemand(floor, is_implicit)
 
 
+def is_published_heard(request: MessageRequest, road: TlsDemand) -> bool:
+    """Whether it matters to a message, on a road with this floor, what the domain publishes.
+
+    A certificate that the settings name is the operator's own proof. A sender who waives what is
+    published waives nothing of the settings, which are ours (RFC 8689 §3).
+    """
+    return road.level is not TlsLevel.FINGERPRINT and (request.needs_tls or not request.waives_tls)
+
+
 def demand_of(
-    request: MessageRequest, road: TlsDemand, published: TlsLevel = TlsLevel.OPPORTUNISTIC
+    request: MessageRequest, road: TlsDemand, published: TlsDemand | None = None
 ) -> TlsDemand:
     """What one message asks of a connection, on a road where the settings ask for `road`.
 
-    `published` is what the recipients' domain asks of all who send there. A sender who waives it
-    waives nothing of the settings, which are ours (RFC 8689 §3).
+    `published` is what the recipients' domain asks of all who send there, None for nothing; where
+    both ask for as much, it is the domain that knows how its hosts prove who they are.
     """
-    if request.needs_tls:
+    if published is not None and is_published_heard(request, road):
+        road = _stricter(road, published)
+    if request.needs_tls and _rank(road) < _VERIFY:
         return replace(road, level=TlsLevel.VERIFY)
-    if request.waives_tls or _LEVELS.index(published) <= _LEVELS.index(road.level):
+    return road
+
+
+def _stricter(road: TlsDemand, published: TlsDemand) -> TlsDemand:
+    if _rank(published) < _rank(road):
         return road
-    return replace(road, level=published)
+    return replace(published, is_implicit=road.is_implicit)
+
+
+def _rank(demand: TlsDemand) -> int:
+    return _LEVELS.index(demand.level)
 
 
 def is_fit(tls: TlsFacts | None, request: MessageRequest) -> bool:
-    """Whether a message may go over a connection with this TLS, opened for whatever message."""
+    """Whether a message may go over a connection with this TLS, to a host that is vouched for."""
     return not request.needs_tls or (tls is not None and tls.is_verified)
 
 
-def is_vouched_for(exchanger: str, domain: str) -> bool:
-    """Whether a certificate for `exchanger` proves that it takes the mail of `domain`.
+def may_share(opened_for: MessageRequest, request: MessageRequest) -> bool:
+    """Whether a message may go over a connection that was opened for another to the same place.
+
+    What it asks of the host must have been asked then.
+    """
+    return request is opened_for or _strictness(request) <= _strictness(opened_for)
+
+
+def _strictness(request: MessageRequest) -> int:
+    if request.needs_tls:
+        return 2
+    return 0 if request.waives_tls else 1
+
+
+def is_vouched_for(
+    exchanger: str,
+    domain: str,
+    published: TlsDemand | None = None,
+    *,
+    is_secure: bool = False,
+) -> bool:
+    """Whether a proof that a host is `exchanger` proves that it takes the mail of `domain`.
 
     Whoever forges an answer to the MX query has a certificate for a name of his own, so
-    RFC 8689 §4.2.1 asks for DNSSEC or MTA-STS, which are not looked at yet. A name within
-    the domain needs neither, as long as the domain gives no names to strangers.
+    RFC 8689 §4.2.1 asks for an answer that is signed (`is_secure`), or for a policy that lists the
+    exchanger (a `published` VERIFY). A name within the domain needs neither, as long as the
+    domain gives no names to strangers.
     """
-    return exchanger == domain or exchanger.endswith(f".{domain}")
+    if is_secure or exchanger == domain or exchanger.endswith(f".{domain}"):
+        return True
+    return published is not None and published.level is TlsLevel.VERIFY
 
 
 def unproven(exchanger: str, domain: str) -> Outcome:

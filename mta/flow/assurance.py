@@ -1,0 +1,63 @@
+"""What each host of a domain must prove, by the settings, the message and what the domain says."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mta.model.domain import TlsDemand
+from mta.model.outcome import Outcome
+from mta.model.request import MessageRequest
+
+from mta.rules.tls.demand import demand_of, is_published_heard, is_vouched_for, unproven
+
+
+class TlsPolicies(Protocol):
+    """One way in which a domain says what TLS its hosts have: DANE, for one."""
+
+    async def demand(
+        self, host: str, domain: str, *, is_secure: bool
+    ) -> TlsDemand | Outcome | None:
+        """What it asks of everybody who sends to `host`; None where it says nothing.
+
+        `is_secure`: the answer that named `host` was signed. The outcome is why no mail may go to
+        that host now; its scope is HOST.
+        """
+
+
+class Assurance:
+    """Says what a connection must prove, host by host. Of the policies the first counts."""
+
+    def __init__(self, policies: Sequence[TlsPolicies] = ()) -> None:
+        self._policies = policies
+
+    async def demand(
+        self,
+        host: str,
+        domain: str,
+        request: MessageRequest,
+        floor: TlsDemand,
+        *,
+        is_secure: bool,
+    ) -> TlsDemand | Outcome:
+        """What `host`, an exchanger of `domain`, must prove before it gets a message.
+
+        `floor` is what the settings ask for. `is_secure`: the answer that named the host was
+        signed. The outcome says why this message may not go there now; its scope is HOST.
+        """
+        published: TlsDemand | None = None
+        if self._policies and is_published_heard(request, floor):
+            found = await self._published(host, domain, is_secure=is_secure)
+            if isinstance(found, Outcome):
+                return found
+            published = found
+        if request.needs_tls and not is_vouched_for(host, domain, published, is_secure=is_secure):
+            return unproven(host, domain)
+        return demand_of(request, floor, published)
+
+    async def _published(
+        self, host: str, domain: str, *, is_secure: bool
+    ) -> TlsDemand | Outcome | None:
+        for policies in self._policies:
+            found = await policies.demand(host, domain, is_secure=is_secure)
+            if found is not None:
+                return found
+        return None
