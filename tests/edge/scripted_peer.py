@@ -38,6 +38,12 @@ class Caller:
         name = self._writer.get_extra_info("peername")
         return str(name[0])
 
+    @property
+    def resumed(self) -> bool:
+        """Whether it took up an earlier session of TLS."""
+        ssl_object = self._writer.get_extra_info("ssl_object")
+        return isinstance(ssl_object, ssl.SSLObject) and bool(ssl_object.session_reused)
+
     async def say(self, *lines: str) -> None:
         """Lines of text, in one write."""
         await self.say_raw("".join(f"{line}\r\n" for line in lines).encode())

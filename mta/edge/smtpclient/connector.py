@@ -19,6 +19,7 @@ from mta.edge.smtpclient.conversation import Conversation, Refused, Timeouts
 from mta.edge.smtpclient.offers import NO_OFFERS, offers_in
 from mta.edge.smtpclient.origins import Origins
 from mta.edge.smtpclient.replies import RawReply
+from mta.edge.smtpclient.resumption import ResumingContext
 from mta.edge.smtpclient.session import SmtpSession
 from mta.edge.smtpclient.wire import ConversationError, Wire
 
@@ -67,6 +68,15 @@ class SmtpConnector:
 
         Never raises for anything that the peer does.
         """
+        context, name = self._contexts[demand.level], _tls_name(host)
+        is_resuming = context.knows(name)
+        reached = await self._open(host, demand)
+        if is_resuming and isinstance(reached, Outcome) and reached.stage is Stage.TLS:
+            context.forget(name)  # the old session may be what it stumbled over
+            return await self._open(host, demand)
+        return reached
+
+    async def _open(self, host: Host, demand: TlsDemand) -> SmtpSession | Outcome:
         limit = self._timeouts.connect
         if host.has_more:
             limit = min(limit, self._timeouts.haste)
@@ -117,7 +127,7 @@ class _Opening:
         conversation: Conversation,
         hostname: str,
         login: Login | None,
-        contexts: dict[TlsLevel, ssl.SSLContext],
+        contexts: dict[TlsLevel, ResumingContext],
     ) -> None:
         self._talk = conversation
         self._hostname = hostname.encode()
@@ -132,6 +142,9 @@ class _Opening:
         if not demand.is_implicit and await self._is_tls_agreed(demand.level):
             await self._secure(demand.level, replies=0)
             await self._say_hello_again()
+        if self._talk.tls is not None:
+            name = _tls_name(self._talk.host)
+            self._contexts[demand.level].keep(name, self._talk.wire.ssl_object)
         if self._login is not None:
             await self._log_in(self._login)
 
@@ -187,7 +200,7 @@ class _Opening:
         self._talk.stage = Stage.TLS
         version, cipher = await self._talk.wire.secure(
             self._contexts[level],
-            literal_ip(self._talk.host.name) or self._talk.host.name,
+            _tls_name(self._talk.host),
             self._talk.timeouts.handshake,
             replies=replies,
         )
@@ -230,18 +243,25 @@ class _Opening:
         return Refused(broken(talk.stage, talk.host, text, subject=7, detail=detail, tls=talk.tls))
 
 
-def _context(level: TlsLevel, ca_file: Path | None) -> ssl.SSLContext:
+def _context(level: TlsLevel, ca_file: Path | None) -> ResumingContext:
     """How to shake hands at a level; for NONE, where TLS is implicit, as for OPPORTUNISTIC."""
+    context = ResumingContext.for_client()
     if level is TlsLevel.VERIFY:
-        context = ssl.create_default_context(cafile=ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # encryption without proof beats none, RFC 7435
-    if level is TlsLevel.REQUIRED:
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+        else:
+            context.load_default_certs()
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # encryption without proof beats none, RFC 7435
+    if level in (TlsLevel.VERIFY, TlsLevel.REQUIRED):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _tls_name(host: Host) -> str:
+    """What a certificate has to name, and SNI says."""
+    return literal_ip(host.name) or host.name
 
 
 def _connect_reason(error: OSError) -> str:

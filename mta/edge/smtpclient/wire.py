@@ -214,9 +214,14 @@ class Wire(SMTPProtocol):
             raise self.end(f"TLS handshake failed: {_reason(error)}", 7, 5) from None
         assert safe is not None
         self.transport = safe
-        ssl_object = cast(ssl.SSLObject, safe.get_extra_info("ssl_object"))
-        cipher = ssl_object.cipher()
-        return ssl_object.version() or "", cipher[0] if cipher else ""
+        cipher = self.ssl_object.cipher()
+        return self.ssl_object.version() or "", cipher[0] if cipher else ""
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """What is known of the TLS that was put on the connection."""
+        assert self.transport is not None
+        return cast(ssl.SSLObject, self.transport.get_extra_info("ssl_object"))
 
     # Ending
 
