@@ -14,6 +14,7 @@ from mta.model.text import printable
 from mta.model.trouble import SpoolError
 
 from mta.rules.message.headers import header_of
+from mta.rules.refusals.classify import classify
 
 from mta.edge.spool.inspection import inspect, read_content
 
@@ -142,7 +143,8 @@ def _again(recipient: Recipient, now: float) -> str:
 
 def _said(outcome: Outcome) -> str:
     where = f" at {outcome.host}" if outcome.host else ""
-    return f"{outcome.reply}{where}"
+    ruling = classify(outcome)
+    return f"{outcome.reply}{where}" + (f" [{ruling.rule}]" if ruling else "")
 
 
 def _count(envelopes: list[Envelope]) -> str:
@@ -185,6 +187,9 @@ def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
         yield "host", str(recipient.last.host or "") or None
         yield "stage", str(recipient.last.stage)
         yield "reply", str(recipient.last.reply)
+        ruling = classify(recipient.last)
+        yield "cause", str(ruling.cause) if ruling else None
+        yield "rule", ruling.rule if ruling else None
 
 
 def _iso(at: float) -> str:

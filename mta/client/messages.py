@@ -52,7 +52,8 @@ class Sent:
 class Recipient:
     """What became of one recipient: "queued", "deferred", "delivered" or "failed".
 
-    `reply` is what the last server said, as in "451 4.7.1 come again later".
+    `reply` is what the last server said, as in "451 4.7.1 come again later"; `cause` is what a
+    refusal was taken for, as "mailbox-full", by the rule named in `rule`.
     """
 
     address: str
@@ -62,6 +63,8 @@ class Recipient:
     reply: str | None = None
     host: str | None = None
     tls: str | None = None
+    cause: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ def _recipient(answer: Mapping[str, Any]) -> Recipient:
         reply=f"{reply['code']} {reply['status']} {reply['text']}" if reply else None,
         host=answer["host"]["name"] if "host" in answer else None,
         tls=answer["tls"]["version"] if "tls" in answer else None,
+        cause=answer.get("cause"),
+        rule=answer.get("rule"),
     )
 
 

@@ -158,6 +158,10 @@ def as_mapping(event: Event) -> dict[str, object]:
     if event.reply is not None:
         reply = event.reply
         shown["reply"] = {"code": reply.code, "status": reply.status, "text": reply.text}
+    if event.cause is not None:
+        shown["cause"] = str(event.cause)
+    if event.rule is not None:
+        shown["rule"] = event.rule
     if event.attempts is not None:
         shown["attempts"] = event.attempts
     if event.next_at is not None:
@@ -198,6 +202,8 @@ def _details(event: Event) -> Iterator[str]:
         yield f" to <{event.sender}> as {event.report}"
     if event.reply is not None and event.kind is not Kind.DELIVERED:
         yield f": {event.reply}"
+    if event.rule is not None:
+        yield f" [{event.rule}]"
     if event.text is not None:
         yield f": {event.text}"
     if event.warnings is not None:

@@ -19,6 +19,7 @@ from mta.rules.delivery.routing import (
     route_for,
     usable_addresses,
 )
+from mta.rules.refusals.classify import SHIPPED, Table, ruled
 from mta.rules.tls.demand import (
     after_failed_handshake,
     demand_of,
@@ -67,6 +68,7 @@ class Courier:
         own_names: Collection[str],
         chance: Chance,
         assurance: Assurance,
+        refusals: Table = SHIPPED,
     ) -> None:
         """`ways` are tried in their order: the next one where all hosts of one are in trouble."""
         self._destination = destination
@@ -75,6 +77,7 @@ class Courier:
         self._own_names = own_names
         self._chance = chance
         self._assurance = assurance
+        self._refusals = refusals
         self._session: Session | None = None
         self._opened_for: MessageRequest = NOTHING
 
@@ -87,7 +90,12 @@ class Courier:
             await self._carry(letter, self._session, outcomes)
         while not all(outcomes) and await self._go(letter, outcomes, troubles):
             pass  # as often as a peer wants another connection for the rest
-        return _complete(outcomes, troubles)
+        return tuple(
+            [
+                outcome if outcome.verdict is Verdict.DELIVERED else ruled(outcome, self._refusals)
+                for outcome in _complete(outcomes, troubles)
+            ]
+        )
 
     async def _go(
         self, letter: Letter, outcomes: list[Outcome | None], troubles: list[Outcome]

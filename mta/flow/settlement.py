@@ -24,6 +24,7 @@ from mta.rules.delivery.fallback import FALLBACK, FallbackPlan
 from mta.rules.delivery.progress import Mode, Step, after_attempt, consignments, expired, suspended
 from mta.rules.delivery.retry import JITTER, RetryPlan
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
+from mta.rules.refusals.classify import classify
 
 from mta.flow.agenda import Agenda
 from mta.flow.ports import Chance, Clock, Spool
@@ -290,6 +291,7 @@ class Settlement:
     def _say_step(self, envelope: Envelope, step: Step) -> None:
         recipient, outcome = step.recipient, step.recipient.last
         assert outcome is not None, "a step follows an outcome"
+        ruling = classify(outcome)
         now = self._clock()
         self._events.emit(
             Event(
@@ -302,6 +304,8 @@ class Settlement:
                 host=outcome.host,
                 tls=outcome.tls,
                 reply=outcome.reply,
+                cause=ruling.cause if ruling else None,
+                rule=ruling.rule if ruling else None,
                 attempts=recipient.attempts,
                 next_at=recipient.next_at if recipient.state is State.WAITING else None,
                 seconds=now - envelope.accepted_at,

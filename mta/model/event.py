@@ -6,6 +6,7 @@ from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import MessageId, Road
 from mta.model.outcome import Reply, Stage
+from mta.model.ruling import Cause
 from mta.model.value import value
 
 
@@ -53,6 +54,8 @@ class Event:
     host: Host | None = None
     tls: TlsFacts | None = None
     reply: Reply | None = None
+    cause: Cause | None = None  # of a refusal, and the id of the rule that tells it
+    rule: str | None = None
     attempts: int | None = None
     next_at: float | None = None
     seconds: float | None = None

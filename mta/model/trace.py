@@ -5,6 +5,7 @@ from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import MessageId, State
 from mta.model.order import Caveat
 from mta.model.outcome import Reply
+from mta.model.ruling import Cause
 from mta.model.value import value
 
 
@@ -12,7 +13,8 @@ from mta.model.value import value
 class Fate:
     """What became of one recipient, as of the moment `at` in Unix seconds.
 
-    `next_at` counts while WAITING; what no attempt has brought yet is None.
+    `next_at` counts while WAITING; what no attempt has brought yet is None. `cause` and `rule` are
+    those of a refusal.
     """
 
     address: Address
@@ -23,6 +25,8 @@ class Fate:
     reply: Reply | None = None
     host: Host | None = None
     tls: TlsFacts | None = None
+    cause: Cause | None = None
+    rule: str = ""
 
 
 @value

@@ -67,7 +67,9 @@ def test_what_waits_is_listed_oldest_first_with_the_last_answer(
     assert first.startswith("m1  ")
     assert first.endswith(f"{len(CONTENT)} bytes  from <ann@here.test>")
     assert recipient.startswith("    bob@there.test: waiting, tried 3: again in ")
-    assert recipient.endswith(r"452 4.2.2 mailbox \x1b full at mx.there.test[192.0.2.1]:25")
+    assert recipient.endswith(
+        r"452 4.2.2 mailbox \x1b full at mx.there.test[192.0.2.1]:25 [over-quota]"
+    )
     assert second.startswith("m2  ")
     assert second.endswith("from <>")
     assert third.endswith(r"from <\u202enna@here.test>")
@@ -83,6 +85,8 @@ def test_the_list_is_there_for_programs_too(queue: Callable[..., Output]) -> Non
     assert [message["id"] for message in listed] == ["m1", "m2", "m3"]
     assert [one["state"] for one in listed[0]["recipients"]] == ["waiting", "delivered"]
     assert listed[0]["recipients"][0]["reply"] == "452 4.2.2 mailbox \x1b full"
+    assert listed[0]["recipients"][0]["cause"] == "mailbox-full"
+    assert listed[0]["recipients"][0]["rule"] == "over-quota"
 
 
 def test_one_message_is_shown_with_its_header_and_nothing_that_moves_a_terminal(

@@ -15,6 +15,7 @@ from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import MessageId, Road
 from mta.model.event import Event, Kind
 from mta.model.outcome import Reply, Stage
+from mta.model.ruling import Cause
 
 from mta.flow.ports import EventLog
 
@@ -44,6 +45,8 @@ FULL = Event(
     seconds=1.23456,
     report=MessageId("m1r0"),
     text="why",
+    cause=Cause.RATE,
+    rule="too-fast",
     warnings=("no-to",),
 )
 
@@ -99,6 +102,8 @@ def test_an_event_has_every_field_that_applies() -> None:
             "proof": "dane-ee",
         },
         "reply": {"code": 451, "status": "4.7.1", "text": "later"},
+        "cause": "rate",
+        "rule": "too-fast",
         "attempts": 3,
         "next_at": "2023-11-14T22:14:20.000+00:00",
         "seconds": 1.235,

@@ -14,6 +14,7 @@ from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.event import Event, Kind
 from mta.model.order import Caveat
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.ruling import Cause
 from mta.model.trace import Entry, Fate, Trace
 from mta.model.trouble import LedgerError
 
@@ -71,6 +72,8 @@ def test_what_became_of_each_recipient_is_remembered(tmp_path: Path) -> None:
                 attempts=1,
                 next_at=NOW + 60,
                 reply=REPLY,
+                cause=Cause.POLICY,
+                rule="policy",
             )
         )
         house.history.note(
@@ -94,7 +97,11 @@ def test_what_became_of_each_recipient_is_remembered(tmp_path: Path) -> None:
         )
         assert found.settled_at is None
         assert found.fates == (
-            Fate(BOB, State.WAITING, NOW + 1, 1, NOW + 60, REPLY),
+            Fate(
+                *(BOB, State.WAITING, NOW + 1, 1, NOW + 60, REPLY),
+                cause=Cause.POLICY,
+                rule="policy",
+            ),
             Fate(CAY, State.DELIVERED, NOW + 2, 1, 0.0, Reply(250, "OK"), HOST, TLS),
         )
         assert later is not None
@@ -243,6 +250,26 @@ def test_the_envelope_has_the_last_word(tmp_path: Path) -> None:
         assert found is not None
         assert [fate.state for fate in found.fates] == [State.FAILED, State.WAITING]
         assert (found.fates[0].attempts, found.fates[0].reply) == (2, REPLY)
+        assert (found.fates[0].cause, found.fates[1].cause) == (Cause.POLICY, None)
+
+    run(scene())
+
+
+def test_what_an_earlier_version_wrote_can_be_read(tmp_path: Path) -> None:
+    async def scene() -> None:
+        house = House(tmp_path)
+        await stored(house, trace("a"))
+        house.history.note(event(Kind.DEFERRED, "a", recipient=BOB, reply=REPLY))
+        house.history.note(event(Kind.DEFERRED, "a", recipient=CAY, cause=Cause.RATE, rule="mine"))
+        await house.history.flush()
+        with sqlite3.connect(tmp_path / "history" / "history.db") as base:
+            base.execute("UPDATE recipient SET last = replace(last, 'rate', 'of tomorrow')")
+        base.close()
+        found = await house.history.trace(MessageId("a"), "ann")
+        house.history.shut()
+
+        assert found is not None
+        assert [(fate.cause, fate.rule) for fate in found.fates] == [(None, ""), (None, "mine")]
 
     run(scene())
 

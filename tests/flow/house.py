@@ -26,6 +26,7 @@ from mta.model.user import User
 from mta.rules.delivery.limits import NO_LIMITS, Limits, within
 from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
+from mta.rules.refusals.classify import SHIPPED, Table
 from mta.rules.submission.preflight import Preflight
 
 from mta.flow.assurance import Assurance
@@ -246,8 +247,10 @@ class House:
         users: Sequence[User] = (),
         ledger: Ledger | None = None,
         preflight: Preflight = Preflight.OFF,
+        refusals: Table = SHIPPED,
     ) -> None:
         self.now = START
+        self.refusals = refusals
         self.has_smarthost = True
         self.relays: dict[str, Sequence[str]] = {}  # of routes, where they have their own
         self.peers = dict(peers or {})
@@ -325,6 +328,7 @@ class House:
             own_names={"mta.test"},
             chance=lambda: 0.5,
             assurance=self.assurance,
+            refusals=self.refusals,
         )
 
     def _relays(self, destination: Destination) -> Sequence[str | None]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mta.model.ruling import Cause
+
 from mta.edge.api.forms import BatchForm, MessageForm
 from mta.edge.api.problems import PROBLEM
 
@@ -65,6 +67,8 @@ _SCHEMAS: dict[str, Any] = {
                         "attempts": {"type": "integer"},
                         "next_at": _MOMENT,
                         "reply": {"type": "object"},
+                        "cause": {"enum": [str(cause) for cause in Cause]},
+                        "rule": _STRING,
                         "host": {"type": "object"},
                         "tls": {"type": "object"},
                     },

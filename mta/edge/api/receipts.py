@@ -73,6 +73,8 @@ def _shown_fate(fate: Fate) -> dict[str, object]:
     if fate.reply is not None:
         reply = fate.reply
         shown["reply"] = {"code": reply.code, "status": reply.status, "text": reply.text}
+    if fate.cause is not None:
+        shown |= {"cause": fate.cause, "rule": fate.rule}
     if fate.host is not None:
         host = fate.host
         shown["host"] = {"name": host.name, "address": host.address, "port": host.port}

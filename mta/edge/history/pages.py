@@ -12,7 +12,10 @@ from mta.model.envelope import Envelope, MessageId, Recipient, State
 from mta.model.event import Event, Kind
 from mta.model.order import Caveat
 from mta.model.outcome import Reply
+from mta.model.ruling import Cause
 from mta.model.trace import Entry, Fate, Trace
+
+from mta.rules.refusals.classify import classify
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -44,11 +47,12 @@ CREATE TABLE recipient (
     at REAL NOT NULL,
     attempts INTEGER NOT NULL,
     next_at REAL NOT NULL,
-    last TEXT NOT NULL,          -- JSON: reply, host, tls; what is not known is left out
+    last TEXT NOT NULL,          -- JSON: reply, cause, host, tls; what is unknown is left out
     PRIMARY KEY (message, address)
 ) WITHOUT ROWID;
 """
 
+_CAUSES = frozenset(Cause)
 _STATES = {
     Kind.DELIVERED: State.DELIVERED,
     Kind.DEFERRED: State.WAITING,
@@ -149,6 +153,8 @@ def note(base: "Connection", event: Event) -> None:
                 event.reply,
                 event.host,
                 event.tls,
+                event.cause,
+                event.rule or "",
             ),
         )
 
@@ -221,9 +227,11 @@ def _fate_of(recipient: Recipient, now: float) -> Fate:
     last = recipient.last
     state = _FATES.get(recipient.state, recipient.state)
     assert last is not None, "who was never tried has no fate yet"
+    ruling = classify(last)
     return Fate(
         *(recipient.address, state, now, recipient.attempts, recipient.next_at),
         *(last.reply, last.host, last.tls),
+        *((ruling.cause, ruling.rule) if ruling else (None, "")),
     )
 
 
@@ -237,6 +245,8 @@ def _last(fate: Fate) -> str:
     if fate.tls is not None:
         tls = fate.tls
         known["tls"] = [tls.version, tls.cipher, tls.is_verified, str(tls.proof)]
+    if fate.cause is not None:
+        known["cause"] = [fate.cause, fate.rule]
     return json.dumps(known)
 
 
@@ -244,9 +254,12 @@ def _fate(row: tuple[str, str, float, int, float, str]) -> Fate:
     address, state, at, attempts, next_at, last = row
     local, _, domain = address.rpartition("@")
     known = json.loads(last)
+    cause, rule = known.get("cause", (None, ""))
     return Fate(
         *(Address(local, domain), State(state), at, attempts, next_at),
         reply=Reply(*known["reply"]) if "reply" in known else None,
         host=Host(*known["host"]) if "host" in known else None,
         tls=TlsFacts(*known["tls"]) if "tls" in known else None,
+        cause=Cause(cause) if cause in _CAUSES else None,
+        rule=rule,
     )

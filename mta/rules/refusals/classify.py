@@ -1,10 +1,11 @@
 """What a refusal means: the first rule that is about it, of a table in order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from mta.model.outcome import Outcome, Reply, Stage, Verdict
-from mta.model.ruling import Ruling
+from mta.model.ruling import Response, Ruling
 
 from mta.rules.pacing.sites import provider_of
 from mta.rules.refusals.pattern import Matcher, Rule, words_of
@@ -50,6 +51,15 @@ def classify(outcome: Outcome, site: str = "", table: Table = SHIPPED) -> Ruling
     if outcome.ruling is not None:
         return outcome.ruling
     return table.ruling(outcome, site or _site_of(outcome))
+
+
+def ruled(outcome: Outcome, table: Table = SHIPPED) -> Outcome:
+    """A refusal with what it means; one that a rule fails has failed, whatever its code says."""
+    ruling = classify(outcome, table=table)
+    if ruling is None or ruling is outcome.ruling:
+        return outcome
+    verdict = Verdict.FAILED if ruling.response is Response.FAIL else outcome.verdict
+    return replace(outcome, verdict=verdict, ruling=ruling)
 
 
 def _site_of(outcome: Outcome) -> str:
