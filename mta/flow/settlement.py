@@ -219,8 +219,8 @@ class Settlement:
 
     async def _finish(self, id: MessageId) -> None:
         """Tell what is owed and forget what is settled; one task at a time for each message."""
-        if id in self._finishing:
-            return  # whoever is at it looks again before it leaves
+        if id in self._finishing or not self._is_here(id):
+            return  # whoever is at it looks again before it leaves; or did so, and forgot it
         self._finishing.add(id)
         try:
             while due := self._to_tell(envelope := self._spool.envelope(id)):

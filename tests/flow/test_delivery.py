@@ -1,10 +1,13 @@
 """The life of a message, from the door to its settlement."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
 from mta.model.domain import Answer, Finding, TlsLevel
-from mta.model.envelope import MessageId, Road, State
+from mta.model.envelope import Envelope, MessageId, Recipient, Road, State
 from mta.model.event import Kind
 from mta.model.outcome import Reply
 from mta.model.trouble import SpoolError
@@ -322,6 +325,43 @@ async def test_a_result_that_cannot_be_written_is_in_force_all_the_same() -> Non
     await house.advance(DAY)
 
     assert len(house.letters_to("there.test")) == 1
+
+
+class LateToSay(MemorySpool):
+    """A spool whose first result is written as soon as all others, and said to be much later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_say = asyncio.Event()
+        self._is_first = True
+
+    async def record(self, id: MessageId, changes: Mapping[int, Recipient]) -> Envelope:
+        is_first, self._is_first = self._is_first, False
+        envelope = await super().record(id, changes)
+        if is_first:
+            await self.may_say.wait()
+        return envelope
+
+
+def test_a_result_that_is_heard_of_when_all_is_settled_is_no_bug(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @story
+    async def both_are_delivered() -> None:
+        spool = LateToSay()
+        house = House({"one.test": Peer(), "other.test": Peer()}, spool=spool)
+        await house.submit("bob@one.test", "bob@other.test")
+        await house.let_run()
+        assert house.queued() == []
+
+        spool.may_say.set()
+        await house.step()
+
+        assert house.kinds().count(Kind.DELIVERED) == 2
+
+    both_are_delivered()
+
+    assert caplog.messages == []
 
 
 @story
