@@ -33,13 +33,7 @@ def ways_for(settings: Settings, lookup: ReverseLookup) -> Ways:
         port=delivery.port,
         private_allowed=delivery.private_addresses,
         hosts_per_attempt=delivery.hosts_per_attempt,
-        reach=Reach(
-            ipv6=delivery.ipv6,
-            sources=sources,
-            lookup=lookup,
-            own_address=own_address,
-            clock=time.time,
-        ),
+        reach=reach_for(delivery, lookup),
     )
     ways = {("", Road.DIRECT): [direct]}
     smarthost = delivery.smarthost
@@ -56,6 +50,17 @@ def ways_for(settings: Settings, lookup: ReverseLookup) -> Ways:
         )
         ways["", Road.SMARTHOST] = [relay]
     return ways
+
+
+def reach_for(delivery: Delivery, lookup: ReverseLookup) -> Reach:
+    """What the road to mail exchangers may use."""
+    return Reach(
+        ipv6=delivery.ipv6,
+        sources=[entry.source() for entry in delivery.sources],
+        lookup=lookup,
+        own_address=own_address,
+        clock=time.time,
+    )
 
 
 def _timeouts(delivery: Delivery) -> Timeouts:

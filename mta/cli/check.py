@@ -1,11 +1,17 @@
 """`mta check`: is the configuration right, and what does it come to?"""
 
 import argparse
+import asyncio
 import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+
+from mta.model.trouble import NoNameserver
+
+from mta.rules.delivery.families import objection_to
+from mta.rules.delivery.progress import Mode
 
 from mta.edge.tls import CertificateError, objection_to_term, server_context
 
@@ -13,7 +19,11 @@ from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
 from mta.config.users import UsersFile
+from mta.fittings import lookup_for
 from mta.keyring import Keyring, problems_of_keys
+from mta.roads import reach_for
+
+DNS_LIMIT = 10.0  # seconds for all that is asked of the DNS
 
 EXAMPLE = """\
   mta check --config /etc/mta/config.yaml   # status 2 and every mistake, or the settings in force
@@ -37,7 +47,7 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
     if problems:
         print_problems(problems, is_json=arguments.json)
         return 2
-    told = [*surprises(settings), *weak_keys(settings)]
+    told = [*surprises(settings), *weak_keys(settings), *asyncio.run(names_at_fault(settings))]
     if arguments.json:
         print(json.dumps({"warnings": told}), file=sys.stderr)
         print(json.dumps(settings.shown(), indent=2))
@@ -79,3 +89,19 @@ def weak_keys(settings: Settings) -> Iterator[str]:
         if held.key is not None and held.key.is_weak:
             few = f"{held.key.bits} bits are few; 2048 are what receivers ask for"
             yield f"{held.record.name}: {few}"
+
+
+async def names_at_fault(settings: Settings) -> list[str]:
+    """A warning for every address that mail goes out from and whose reverse name does not hold."""
+    delivery = settings.delivery
+    if delivery.mode is Mode.SMARTHOST:
+        return []
+    try:
+        async with asyncio.timeout(DNS_LIMIT):
+            papers = await reach_for(delivery, lookup_for(settings)).papers()
+    except TimeoutError:
+        return [f"our reverse names cannot be looked up now: no answer within {DNS_LIMIT:g} s"]
+    except NoNameserver as error:
+        return [f"dns.nameservers: {error}"]
+    objections = (objection_to(one, delivery.ipv6) for one in papers)
+    return [objection for objection in objections if objection is not None]

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from contextlib import chdir
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 from mta.edge.certificates import ensure_self_signed
 
 from mta.cli import main
+from mta.sandbox.dns import DnsServer, Records
 
 KEYS = Path(__file__).parent.parent.parent / "keys.example"
 
@@ -159,3 +161,51 @@ def test_help_shows_an_example(words: list[str], capsys: pytest.CaptureFixture[s
 
     assert stopped.value.code == 0
     assert f"example:\n  mta {words[0]}" in capsys.readouterr().out
+
+
+# Our names in the DNS
+
+REVERSE = "9.9.9.9.in-addr.arpa"
+
+
+def warned_with(check: Check, zone: dict[str, Records], delivery: str) -> str:
+    async def scene() -> str:
+        async with DnsServer(zone) as server:
+            nameserver = "{}:{}".format(*server.address)
+            text = f"hostname: us.test\ndns: {{nameservers: ['{nameserver}']}}\n{delivery}"
+            status, _, err = await asyncio.to_thread(check, text)
+            assert status == 0
+            return err
+
+    return asyncio.run(scene())
+
+
+FROM_NINE = "delivery: {sources: [{address: 9.9.9.9}]}"
+
+
+def test_an_address_without_a_reverse_name_is_warned_of(check: Check) -> None:
+    assert "9.9.9.9 has no reverse name; large receivers expect" in warned_with(
+        check, {}, FROM_NINE
+    )
+
+
+def test_a_reverse_name_that_leads_elsewhere_is_warned_of(check: Check) -> None:
+    zone = {REVERSE: Records(ptr=("us.test",)), "us.test": Records(a=("9.9.9.8",))}
+
+    err = warned_with(check, zone, FROM_NINE)
+
+    assert "9.9.9.9 has the reverse name us.test, and that name has 9.9.9.8" in err
+
+
+def test_a_reverse_name_that_holds_is_not_warned_of(check: Check) -> None:
+    zone = {REVERSE: Records(ptr=("us.test",)), "us.test": Records(a=("9.9.9.9",))}
+
+    assert "9.9.9.9" not in warned_with(check, zone, FROM_NINE)
+
+
+def test_names_are_no_concern_where_a_smarthost_takes_all_mail(check: Check) -> None:
+    delivery = (
+        "delivery: {mode: smarthost, smarthost: {host: relay.test}, sources: [{address: 9.9.9.9}]}"
+    )
+
+    assert "9.9.9.9" not in warned_with(check, {}, delivery)

@@ -159,7 +159,8 @@ def test_what_is_wrong_is_said_once_and_again_when_it_changes(
     scene()
 
     assert caplog.messages == [
-        "9.9.9.9 has no reverse name; large receivers refuse mail from such an address",
+        "9.9.9.9 has no reverse name; large receivers expect one that leads back to it, and "
+        "refuse mail",
         "9.9.9.9 is mail.us.test",
     ]
 

@@ -193,13 +193,13 @@ def test_a_hosts_addresses_come_as_they_may_be_tried(
         (
             Ipv6.AUTO,
             papers(4, NAMELESS),
-            "text; large receivers refuse mail from such an address",
+            "text; large receivers expect one that leads back to it, and refuse mail",
         ),
         (Ipv6.AUTO, papers(6, NAMELESS), "text; hosts that have IPv4 too get no mail over IPv6"),
         (
             Ipv6.ALWAYS,
             papers(6, NAMELESS),
-            "text; large receivers refuse mail from such an address",
+            "text; large receivers expect one that leads back to it, and refuse mail",
         ),
         (Ipv6.NEVER, papers(6, NAMELESS), None),
         (Ipv6.AUTO, papers(4, Standing.UNKNOWN), "text"),

@@ -145,7 +145,7 @@ def objection_to(papers: Papers, ipv6: Ipv6) -> str | None:
         return f"{papers.text}; hosts that have IPv4 too get no mail over IPv6"
     if papers.standing is Standing.UNKNOWN:
         return papers.text
-    return f"{papers.text}; large receivers refuse mail from such an address"
+    return f"{papers.text}; large receivers expect one that leads back to it, and refuse mail"
 
 
 def _is_same(text: str, address: str) -> bool:
