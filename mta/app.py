@@ -11,6 +11,7 @@ from mta.model.envelope import Destination, Envelope, MessageId
 from mta.flow.collector import Collector
 from mta.flow.courier import Courier
 from mta.flow.desk import Desk
+from mta.flow.detours import Detours
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import Intake
 from mta.flow.logins import Gatekeeper
@@ -92,6 +93,9 @@ class Server:
             to_ascii=to_ascii,
             user_of=self._gatekeeper.user,
         )
+        self._detours = Detours(
+            site_of=lambda destination: None, events=self._register, clock=time.time
+        )
         self._settlement = Settlement(
             terms=fittings.terms,
             spool=spool,
@@ -99,6 +103,7 @@ class Server:
                 spool=spool, intake=self._intake, events=self._register, clock=time.time
             ),
             register=self._register,
+            detours=self._detours,
             clock=time.time,
             chance=random.random,
         )
@@ -108,6 +113,7 @@ class Server:
             spool=spool,
             settlement=self._settlement,
             courier_to=self._courier_to,
+            detours=self._detours,
             clock=time.time,
         )
         (slots or self._own_slots).join(self._dispatcher)

@@ -1,5 +1,6 @@
 """One destination's mail, carried letter after letter, over one connection while it lasts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -10,6 +11,7 @@ from mta.model.envelope import Destination, Letter
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import NOTHING, MessageRequest
 
+from mta.rules.delivery.deadline import out_of_time
 from mta.rules.delivery.families import BOTH
 from mta.rules.delivery.routing import (
     Route,
@@ -81,21 +83,42 @@ class Courier:
         self._session: Session | None = None
         self._opened_for: MessageRequest = NOTHING
 
-    async def deliver(self, letter: Letter) -> tuple[Outcome, ...]:
-        """Try once to bring a letter to its recipients; an outcome for each, in their order."""
+    async def deliver(self, letter: Letter, limit: float | None = None) -> tuple[Outcome, ...]:
+        """Try once to bring a letter to its recipients; an outcome for each, in their order.
+
+        It is broken off after `limit` seconds, but not between a final dot and its reply.
+        """
         outcomes: list[Outcome | None] = [None] * len(letter.recipients)
         troubles: list[Outcome] = []
-        if self._session is not None and self._may_carry(self._session, letter):
-            # A kept connection that broke says little about the host: go there afresh.
-            await self._carry(letter, self._session, outcomes)
-        while not all(outcomes) and await self._go(letter, outcomes, troubles):
-            pass  # as often as a peer wants another connection for the rest
+        if limit is None:
+            await self._try(letter, outcomes, troubles)
+            return self._concluded(outcomes, troubles)
+        try:
+            async with asyncio.timeout(limit):
+                await self._try(letter, outcomes, troubles)
+        except TimeoutError:
+            await self.close()
+            troubles[:] = [out_of_time(_broken_off(limit, troubles))]
+        return self._concluded(outcomes, troubles)
+
+    def _concluded(
+        self, outcomes: list[Outcome | None], troubles: list[Outcome]
+    ) -> tuple[Outcome, ...]:
         return tuple(
             [
                 outcome if outcome.verdict is Verdict.DELIVERED else ruled(outcome, self._refusals)
                 for outcome in _complete(outcomes, troubles)
             ]
         )
+
+    async def _try(
+        self, letter: Letter, outcomes: list[Outcome | None], troubles: list[Outcome]
+    ) -> None:
+        if self._session is not None and self._may_carry(self._session, letter):
+            # A kept connection that broke says little about the host: go there afresh.
+            await self._carry(letter, self._session, outcomes)
+        while not all(outcomes) and await self._go(letter, outcomes, troubles):
+            pass  # as often as a peer wants another connection for the rest
 
     async def _go(
         self, letter: Letter, outcomes: list[Outcome | None], troubles: list[Outcome]
@@ -132,6 +155,7 @@ class Courier:
     ) -> list[Outcome]:
         """Send to all that have no outcome yet; gives the troubles to take to another host."""
         troubles: list[Outcome] = []
+        self._session = session  # so that it is closed, whatever happens
         while not troubles and (places := _without_outcome(outcomes)):
             if session.has_limits:
                 places = session.within_limits(places, letter.recipients)
@@ -139,9 +163,8 @@ class Courier:
                     break
             got = await session.send(letter.part(places))
             troubles = _enter(outcomes, places, got)
-        self._session = session if session.is_usable else None
-        if self._session is None:
-            await session.close()
+        if not session.is_usable:
+            await self.close()
         return troubles
 
     async def _sessions(self, letter: Letter) -> AsyncIterator[Session | Outcome]:
@@ -251,6 +274,11 @@ def _complete(outcomes: list[Outcome | None], troubles: list[Outcome]) -> tuple[
         return tuple(cast(list[Outcome], outcomes))
     last = conclusion(troubles)
     return tuple([last if outcome is None else outcome for outcome in outcomes])
+
+
+def _broken_off(limit: float, troubles: Sequence[Outcome]) -> str:
+    at_last = f"; before: {troubles[-1].reply}" if troubles else ""
+    return f"broken off after {limit:.3g} seconds, for the message is to be there soon{at_last}"
 
 
 def _without_outcome(outcomes: Sequence[Outcome | None]) -> list[int]:

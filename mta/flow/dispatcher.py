@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
+from math import inf
 from typing import Any
 
 from mta.model.envelope import Consignment, Destination, Envelope, Letter
@@ -21,9 +22,11 @@ from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
 from mta.rules.delivery.breaker import after_outcomes
-from mta.rules.delivery.deadline import is_over
+from mta.rules.delivery.closure import Closure
 
 from mta.flow.courier import Courier
+from mta.flow.detours import Detours
+from mta.flow.hurry import Hurry
 from mta.flow.lane import Lane, Waiter
 from mta.flow.ports import Clock, SlotKeeper, Spool
 from mta.flow.settlement import Settlement
@@ -47,6 +50,7 @@ class Dispatcher:
         spool: Spool,
         settlement: Settlement,
         courier_to: Callable[[Destination], Courier],
+        detours: Detours,
         clock: Clock,
     ) -> None:
         self.room = room
@@ -54,11 +58,14 @@ class Dispatcher:
         self._spool = spool
         self._settlement = settlement
         self._courier_to = courier_to
+        self._detours = detours
         self._clock = clock
         self._lanes: dict[Destination, Lane] = {}
         self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
         self._shortage = 0  # how many wait for a slot, here or in other processes
         self._later: list[tuple[float, int, Consignment]] = []
+        self._hurry = Hurry()
+        self._aside: deque[Consignment] = deque()  # not to be carried: the first is under way
         self._order = count()  # ties in the heap fall to who came first
         self._trips: set[asyncio.Task[None]] = set()
         self._on_the_road: set[asyncio.Task[Any]] = set()
@@ -78,7 +85,8 @@ class Dispatcher:
     def reroute(self) -> None:
         """Split anew what waits, after a change of the settlement's terms: roads may be gone."""
         waiting = [consignment for _, _, consignment in self._later]
-        waiting += [one for lane in self._lanes.values() for one in lane.take_all()]
+        in_lanes = [one for lane in self._lanes.values() for one in lane.take_all()]
+        waiting += [one for one in in_lanes if self._hurry.leave(one)]
         self._later.clear()
         for old in waiting:
             self._schedule(self._settlement.consignments(old.envelope, old.places))
@@ -105,6 +113,8 @@ class Dispatcher:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._make_ready(heapq.heappop(self._later)[2])
+        for consignment in self._hurry.due(now):
+            self._take_aside(consignment)
         while self._turns:
             self._slots.ask(self, self._turns.popleft().destination)
         self._slots.grant()
@@ -170,16 +180,69 @@ class Dispatcher:
     def _seconds_to_next(self) -> float | None:
         if not self._spool.is_writable:
             return NEXT_LOOK
-        return max(0.0, self._later[0][0] - self._clock()) if self._later else None
+        moments = [self._later[0][0]] if self._later else []
+        if (hurried_at := self._hurry.next_at) is not None:
+            moments.append(hurried_at)
+        return max(0.0, min(moments) - self._clock()) if moments else None
 
     def _make_ready(self, consignment: Consignment) -> None:
+        has_deadline = consignment.envelope.request.deadline is not None
+        if (has_deadline or self._detours.is_any_shut) and self._is_hindered(consignment):
+            self._take_aside(consignment)
+            return
         lane = self._lane_to(consignment.destination)
         if lane.lingering and self._spool.is_writable:
             # To the connection used last, so that those beyond the need come to their end.
             self._end_lingering(lane.lingering[-1], consignment)
             return
+        if has_deadline:
+            self._hurry.enter(self._settlement.waits_until(consignment), consignment)
         lane.put(consignment, next(self._order))
         self._give_turn(lane)
+
+    def _is_hindered(self, consignment: Consignment) -> bool:
+        """Whether it is not to be carried: its road is shut, or its time is over."""
+        if self._barrier_to(consignment) is not None:
+            return True
+        if consignment.envelope.request.deadline is None:
+            return False
+        return self._settlement.waits_until(consignment) <= self._clock()
+
+    def _barrier_to(self, consignment: Consignment) -> Closure | None:
+        closure = self._detours.barrier_to(consignment)
+        if closure is None:
+            return None
+        is_left = self._settlement.may_divert(consignment.destination, closure.reason)
+        return closure if is_left else None
+
+    def _take_aside(self, consignment: Consignment) -> None:
+        """Have it dealt with apart from the lanes, without a slot."""
+        self._aside.append(consignment)
+        if len(self._aside) == 1:
+            task = asyncio.create_task(self._clear_aside(), name="what is not to be carried")
+            self._trips.add(task)
+            task.add_done_callback(self._trips.discard)
+
+    async def _clear_aside(self) -> None:
+        while self._aside:
+            try:
+                again = await self._hindered(self._aside[0])
+            except Exception:
+                log.exception("%s: to put it off ended in a bug", self._aside[0].envelope.id)
+                again = [replace(self._aside[0], due_at=self._clock() + AFTER_A_BUG)]
+            self._aside.popleft()
+            self._schedule(again)
+
+    async def _hindered(self, consignment: Consignment) -> list[Consignment]:
+        """Put off, divert or give up what is not to be carried; the same where it may be now."""
+        has_deadline = consignment.envelope.request.deadline is not None
+        if has_deadline and self._settlement.waits_until(consignment) <= self._clock():
+            return await self._settlement.hurry(consignment)
+        closure = self._barrier_to(consignment)
+        if closure is None:  # it has opened
+            return [consignment]
+        divert = self._settlement.divert
+        return await divert(consignment, closure.reason, closure.outcome, closure.until)
 
     def _lane_to(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
@@ -273,11 +336,13 @@ class Dispatcher:
     async def _attempt(
         self, lane: Lane, courier: Courier, consignment: Consignment
     ) -> list[Consignment]:
-        by = consignment.envelope.request.deadline
-        if by is not None and is_over(by, self._clock()):
-            return await self._settlement.expire(consignment)
+        has_deadline = consignment.envelope.request.deadline is not None
+        if has_deadline and not self._hurry.leave(consignment):
+            return []  # it waited here for too long, and went elsewhere
+        if (has_deadline or self._detours.is_any_shut) and self._is_hindered(consignment):
+            return await self._hindered(consignment)
         shut = lane.breaker.suspends(self._clock())
-        if shut is not None:
+        if shut is not None and not self._detours.is_probe(consignment):
             return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)
         outcomes = await self._outcomes(courier, consignment)
         plan = self._settlement.terms.of(lane.destination.route).plan
@@ -306,9 +371,16 @@ class Dispatcher:
         assert trip is not None, "every attempt is made by a trip"
         self._on_the_road.add(trip)
         try:
-            return await courier.deliver(letter)
+            return await courier.deliver(letter, self._limit(consignment))
         finally:
             self._on_the_road.remove(trip)
+
+    def _limit(self, consignment: Consignment) -> float | None:
+        """Seconds that an attempt may take; None: as many as it likes."""
+        if consignment.envelope.request.deadline is None:
+            return None
+        until = self._settlement.waits_until(consignment)
+        return None if until == inf else until - self._clock()
 
 
 def _requests(envelope: Envelope, places: Sequence[int]) -> tuple[RecipientRequest, ...]:

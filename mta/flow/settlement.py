@@ -19,7 +19,13 @@ from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome
 from mta.model.trouble import SpoolError
 
-from mta.rules.delivery.deadline import end_of, late_after
+from mta.rules.delivery.deadline import (
+    end_of,
+    is_over,
+    late_after,
+    out_of_time,
+    waits_until,
+)
 from mta.rules.delivery.fallback import FALLBACK, FallbackPlan
 from mta.rules.delivery.progress import Mode, Step, after_attempt, consignments, expired, suspended
 from mta.rules.delivery.retry import JITTER, RetryPlan
@@ -27,6 +33,7 @@ from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
 from mta.rules.refusals.classify import classify
 
 from mta.flow.agenda import Agenda
+from mta.flow.detours import Detours
 from mta.flow.ports import Chance, Clock, Spool
 from mta.flow.register import Register
 from mta.flow.reporting import Reporter
@@ -68,6 +75,7 @@ class Settlement:
         spool: Spool,
         reporter: Reporter,
         register: Register,
+        detours: Detours,
         clock: Clock,
         chance: Chance,
     ) -> None:
@@ -75,6 +83,7 @@ class Settlement:
         self._spool = spool
         self._reporter = reporter
         self._events = self._register = register
+        self._detours = detours
         self._clock = clock
         self._chance = chance
         self._finishing: set[MessageId] = set()
@@ -89,6 +98,8 @@ class Settlement:
         chance = self._chance()  # one for all: what was deferred together is tried together
         now = self._clock()
         terms = self.terms.of(consignment.destination.route)
+        if terms.mode is Mode.FALLBACK and consignment.destination.road is Road.DIRECT:
+            self._detours.learn(consignment, outcomes, terms.fallback)
         envelope = self._current(consignment)
         steps = {
             place: after_attempt(
@@ -152,6 +163,20 @@ class Settlement:
             for place in consignment.places
         }
         return await self._take(envelope, steps)
+
+    def waits_until(self, consignment: Consignment) -> float:
+        """Until when what is due may wait for its turn, or be under way; in Unix seconds."""
+        destination, margin = consignment.destination, None
+        if self.may_divert(destination, Reason.DEADLINE):
+            margin = self.terms.of(destination.route).fallback.before_deadline
+        return waits_until(consignment.envelope, consignment.places, margin)
+
+    async def hurry(self, consignment: Consignment) -> list[Consignment]:
+        """Take what has waited for its turn until then: on by the second road, or given up."""
+        if is_over(consignment.envelope.request.deadline, self._clock()):
+            return await self.expire(consignment)
+        waited = out_of_time("the direct road had no room for it in time")
+        return await self.divert(consignment, Reason.DEADLINE, waited, self._clock())
 
     async def expire(self, consignment: Consignment) -> list[Consignment]:
         """Give up, untried, what came due when its deadline had passed."""

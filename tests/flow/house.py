@@ -32,6 +32,7 @@ from mta.rules.submission.preflight import Preflight
 from mta.flow.assurance import Assurance
 from mta.flow.courier import Courier, Way
 from mta.flow.desk import Desk
+from mta.flow.detours import Detours
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
@@ -274,6 +275,12 @@ class House:
             on_stored=self.on_stored,
             user_of=self.users.get,
         )
+        self.sites: dict[str, str] = {}  # of domains, where it is another
+        self.detours = Detours(
+            site_of=lambda destination: self.sites.get(destination.domain, destination.domain),
+            events=self.events,
+            clock=self.clock,
+        )
         self.settlement = Settlement(
             terms=Terms(mode, plan, delay_report_after),
             spool=self.spool,
@@ -281,6 +288,7 @@ class House:
                 spool=self.spool, intake=self.intake, events=self.register, clock=self.clock
             ),
             register=self.register,
+            detours=self.detours,
             clock=self.clock,
             chance=lambda: 0.5,
         )
@@ -292,6 +300,7 @@ class House:
             spool=self.spool,
             settlement=self.settlement,
             courier_to=self._courier_to,
+            detours=self.detours,
             clock=self.clock,
         )
         self.slots.join(self.dispatcher)

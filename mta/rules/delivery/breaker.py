@@ -41,8 +41,10 @@ def after_outcomes(
 
     A refusal is a word: who answers can be reached. So is whatever happens once a message has
     been offered, for it may be for that message's sake. Attempts that were under way together
-    count once.
+    count once. What we put off ourselves says nothing of anybody.
     """
+    if all(_is_our_own(outcome) for outcome in outcomes):
+        return breaker
     if not all(_is_out_of_reach(outcome) for outcome in outcomes):
         return WHOLE
     if now < breaker.shut_until:
@@ -51,6 +53,10 @@ def after_outcomes(
     # Shorter than any jittered retry, so that the message that failed can be the probe.
     shut_for = min(plan.delay_after(failures) * (1 - 2 * JITTER), LONGEST_SHUT)
     return Breaker(failures, now + shut_for, outcomes[-1])
+
+
+def _is_our_own(outcome: Outcome) -> bool:
+    return outcome.host is None and outcome.scope is Scope.MESSAGE
 
 
 def _is_out_of_reach(outcome: Outcome) -> bool:

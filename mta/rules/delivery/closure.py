@@ -31,6 +31,15 @@ class Closure:
 
 
 @value
+class ShutRoad:
+    """A road that is shut, by the name of a domain or of the site that serves it."""
+
+    name: str
+    site: str
+    closure: Closure
+
+
+@value
 class Word:
     """What an attempt says of the road as a whole: why it is shut, or None for that it is open."""
 

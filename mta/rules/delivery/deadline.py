@@ -1,5 +1,6 @@
 """By when a message is to be delivered, and what becomes of it after that (RFC 2852)."""
 
+from collections.abc import Sequence
 from math import inf
 
 from mta.model.envelope import Envelope
@@ -36,6 +37,21 @@ def leaves_at(by: Deadline, released_at: float, margin: float) -> float:
     return by.at - max(0.0, min(margin, (by.at - released_at) / 2))
 
 
+def waits_until(envelope: Envelope, places: Sequence[int], margin: float | None) -> float:
+    """Until when what is due of a message may wait for its turn, in Unix seconds.
+
+    `margin` is that of `leaves_at`, where there is a second road for the sake of a deadline; None
+    where there is none. inf where it may wait for ever.
+    """
+    by = envelope.request.deadline
+    if by is None:
+        return inf
+    recipients = envelope.recipients
+    if margin is not None and not all(recipients[place].may_have_arrived for place in places):
+        return leaves_at(by, envelope.released_at, margin)
+    return inf if by.if_late is Late.NOTIFY else by.at
+
+
 def late_after(seconds: float, envelope: Envelope) -> float:
     """When a message is late, in Unix seconds: when its sender says, or so long after its release.
 
@@ -52,6 +68,11 @@ def final(last: Outcome | None, by: Deadline | None, now: float) -> Outcome | No
     if by is None or by.if_late is Late.NOTIFY or now < by.at - LAST_CALL:
         return last
     return missed(last)
+
+
+def out_of_time(text: str) -> Outcome:
+    """The outcome of mail whose time on a road is over, before anything came of it there."""
+    return Outcome(Verdict.DEFERRED, Reply(451, text, *_MISSED), Stage.CONNECT, Scope.MESSAGE, None)
 
 
 def missed(last: Outcome | None) -> Outcome:
