@@ -41,7 +41,7 @@ from mta.config import ConfigError, Settings
 from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
 from mta.keyring import Keyring
-from mta.roads import Ways, ways_for
+from mta.roads import Ways, rules_for, ways_for, with_routes
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Fittings:
         """What the roads to mail exchangers know of our addresses, where they are taken."""
         idle = ("", Road.DIRECT) if self.terms.mode is Mode.SMARTHOST else None
         ways = chain.from_iterable(ways for key, ways in self.ways.items() if key != idle)
-        return [way.reach for way in ways if way.reach is not None]
+        return list(dict.fromkeys([way.reach for way in ways if way.reach is not None]))
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -138,17 +138,17 @@ def fittings_for(settings: Settings) -> Fittings:
     """
     delivery, lookup = settings.delivery, lookup_for(settings)
     return Fittings(
-        house=House(settings.hostname, frozenset(settings.senders), settings.preflight),
+        house=House(
+            settings.hostname,
+            frozenset(settings.senders),
+            settings.preflight,
+            rules_for(settings.routes),
+        ),
         keyring=Keyring(settings),
         lookup=lookup,
         assurance=Assurance(),
         ways=ways_for(settings, lookup),
-        terms=Terms(
-            delivery.mode,
-            _plan(delivery),
-            delivery.delay_report_after,
-            delivery.fallback.plan,
-        ),
+        terms=with_routes(_terms(delivery), settings.routes),
         room=Room(
             delivery.concurrency,
             delivery.per_destination,
@@ -164,9 +164,14 @@ def fittings_for(settings: Settings) -> Fittings:
     )
 
 
-def _plan(delivery: Delivery) -> RetryPlan:
-    return RetryPlan(
-        delivery.retry, delivery.give_up_after, ambiguous_delay=delivery.timeouts.final_dot
+def _terms(delivery: Delivery) -> Terms:
+    return Terms(
+        delivery.mode,
+        RetryPlan(
+            delivery.retry, delivery.give_up_after, ambiguous_delay=delivery.timeouts.final_dot
+        ),
+        delivery.delay_report_after,
+        delivery.fallback.plan,
     )
 
 

@@ -11,7 +11,7 @@ from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, Unix
 
 from mta.rules.delivery.progress import Mode
 
-from mta.config.delivery import Smarthost
+from mta.config import routechecks
 from mta.config.doors import Listen
 from mta.config.quantities import shown_duration, shown_mode, shown_size
 from mta.config.settings import Settings
@@ -25,6 +25,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"tls.{missing}", "expected certificate and key together, found one of them"
     yield from _about_limits(settings)
     yield from _about_delivery(settings)
+    yield from routechecks.contradictions(settings)
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
     for place, entry in enumerate(settings.dkim):
@@ -122,8 +123,6 @@ def _about_limits(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _about_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
     delivery = settings.delivery
-    if delivery.mode is not Mode.DIRECT and delivery.smarthost is None:
-        yield "delivery.smarthost", f"expected a smarthost for mode: {delivery.mode}, found none"
     fallback = delivery.fallback
     if fallback.shut_at_most < fallback.shut_for:
         yield (
@@ -135,26 +134,6 @@ def _about_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "delivery.retry", "expected at least one duration, got []"
     for address in _repeated(source.address for source in delivery.sources):
         yield "delivery.sources", f"expected each address once, got {address} again"
-    if delivery.smarthost:
-        yield from _about_smarthost(delivery.smarthost)
-
-
-def _about_smarthost(smarthost: Smarthost) -> Iterator[tuple[str, str]]:
-    here = "delivery.smarthost"
-    has_password = smarthost.password is not None or smarthost.password_file is not None
-    if smarthost.password is not None and smarthost.password_file is not None:
-        yield f"{here}.password_file", "expected password or password_file, found both"
-    if smarthost.username is not None and not has_password:
-        yield f"{here}.password", "expected a password (or password_file) for username, found none"
-    if smarthost.username is None and has_password:
-        yield f"{here}.username", "expected a username for the password, found none"
-    is_clear = smarthost.tls is TlsStart.NONE
-    if is_clear and smarthost.username is not None and not smarthost.plaintext_login:
-        yield (
-            f"{here}.tls",
-            "expected starttls or implicit, got none: the password would cross the network "
-            "in clear; plaintext_login: true allows it",
-        )
 
 
 def _surprises(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -206,8 +185,6 @@ def _surprises_of_logins(
 
 def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
     delivery = settings.delivery
-    if delivery.mode is Mode.DIRECT and delivery.smarthost is not None:
-        yield "delivery.smarthost", "not used while mode is direct; fallback or smarthost use it"
     if delivery.mode is Mode.FALLBACK and not delivery.fallback.reasons:
         yield "delivery.fallback.reasons", "without any the smarthost is never used"
     if delivery.give_up_after <= min(delivery.retry):
@@ -220,17 +197,16 @@ def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
             "delivery.timeouts.final_dot",
             "under 10m a slow server's reply is missed and the message sent twice (RFC 1047)",
         )
-    smarthost = delivery.smarthost
-    if smarthost and smarthost.tls is not TlsStart.NONE and not smarthost.verify:
-        yield "delivery.smarthost.verify", "anybody on the way may read the mail and the password"
+    yield from routechecks.surprises(settings)
 
 
 def _surprises_of_files(settings: Settings) -> Iterator[tuple[str, str]]:
     secrets = {f"dkim[{place}].key": entry.key for place, entry in enumerate(settings.dkim)}
     if settings.tls.key:
         secrets["tls.key"] = settings.tls.key
-    if settings.delivery.smarthost and settings.delivery.smarthost.password_file:
-        secrets["delivery.smarthost.password_file"] = settings.delivery.smarthost.password_file
+    for here, smarthost in routechecks.every_smarthost(settings):
+        if smarthost.password_file:
+            secrets[f"{here}.password_file"] = smarthost.password_file
     if settings.users:
         secrets["users"] = settings.users
     for here, path in secrets.items():

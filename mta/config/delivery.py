@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 from mta.model.domain import TlsLevel
-from mta.model.listener import Endpoint, TlsStart
+from mta.model.listener import Endpoint
 
 from mta.rules.delivery.families import Ipv6
 from mta.rules.delivery.progress import Mode
@@ -18,13 +18,11 @@ from mta.config.kinds import (
     Count,
     Duration,
     DurationOrZero,
-    FilePath,
     Port,
-    Secret,
     Section,
-    Text,
 )
-from mta.config.quantities import read_host, read_nameserver
+from mta.config.quantities import read_nameserver
+from mta.config.routes import SmarthostOrNames
 from mta.config.sources import SourceAddress
 
 
@@ -36,19 +34,6 @@ def _a_floor(value: object) -> object:
 
 
 Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
-
-
-class Smarthost(Section):
-    """Another server that carries our mail on."""
-
-    host: Annotated[str, BeforeValidator(read_host)]
-    port: Port = 587
-    tls: TlsStart = TlsStart.STARTTLS
-    verify: bool = True
-    username: Text | None = None
-    password: Secret | None = None
-    password_file: FilePath | None = None
-    plaintext_login: bool = False
 
 
 class Timeouts(Section):
@@ -66,7 +51,7 @@ class Delivery(Section):
     """How mail is carried."""
 
     mode: Mode = Mode.DIRECT
-    smarthost: Smarthost | None = None
+    smarthost: SmarthostOrNames = None
     fallback: Fallback = Fallback()
     port: Port = 25
     private_addresses: bool = False

@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from mta.config.checks import contradictions
-from mta.config.delivery import Smarthost
 from mta.config.document import read_document
 from mta.config.environment import foreign_names, from_environment, overlaid
 from mta.config.problems import ConfigError, Location, path_of, rendered
+from mta.config.routechecks import every_smarthost
+from mta.config.routes import Smarthost
 from mta.config.settings import Settings
 
 MAX_SECRET = 4096  # octets
@@ -33,12 +34,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     draft.problems += [f"{name}: expected a known key" for name in foreign_names(environment)]
     settings = draft.settings(folder=path.parent if path else Path())
     draft.note(contradictions(settings))
-    smarthost = settings.delivery.smarthost
-    if smarthost and smarthost.password_file and smarthost.password is None:
-        try:
-            settings = _with_password(settings, smarthost, secret_in(smarthost.password_file))
-        except ValueError as error:
-            draft.note([("delivery.smarthost.password_file", str(error))])
+    settings = _with_passwords(settings, draft)
     if draft.problems:
         raise ConfigError(draft.problems)
     return settings
@@ -118,7 +114,21 @@ def secret_in(path: Path) -> str:
     return secret
 
 
-def _with_password(settings: Settings, smarthost: Smarthost, password: str) -> Settings:
-    known = smarthost.model_copy(update={"password": SecretStr(password)})
-    delivery = settings.delivery.model_copy(update={"smarthost": known})
-    return settings.model_copy(update={"delivery": delivery})
+def _with_passwords(settings: Settings, draft: Draft) -> Settings:
+    """The settings with the passwords of all smarthosts that have them in files."""
+    known = {here: _with_password(here, one, draft) for here, one in every_smarthost(settings)}
+    named = [known[f"smarthosts[{place}]"] for place in range(len(settings.smarthosts))]
+    smarthost = known.get("delivery.smarthost", settings.delivery.smarthost)
+    delivery = settings.delivery.model_copy(update={"smarthost": smarthost})
+    return settings.model_copy(update={"delivery": delivery, "smarthosts": tuple(named)})
+
+
+def _with_password(here: str, smarthost: Smarthost, draft: Draft) -> Smarthost:
+    if smarthost.password_file is None or smarthost.password is not None:
+        return smarthost
+    try:
+        password = SecretStr(secret_in(smarthost.password_file))
+    except ValueError as error:
+        draft.note([(f"{here}.password_file", str(error))])
+        return smarthost
+    return smarthost.model_copy(update={"password": password})

@@ -98,7 +98,7 @@ def _unknown(location: Location, root: "type[BaseModel]") -> str:
 def _keys_beside(location: Location, root: "type[BaseModel]") -> list[str]:
     section = root
     for part in location[:-1]:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in section.model_fields:
             section = section_in(section.model_fields[part].annotation) or section
     return [field.alias or name for name, field in section.model_fields.items()]
 

@@ -54,7 +54,7 @@ def read_endpoint(value: object) -> Endpoint:
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     try:
         is_unclear = ":" in host and not host.startswith("[")  # which colon begins the port?
-        return Endpoint(read_host("" if is_unclear else host), _port(port, least=0))
+        return Endpoint(read_host("" if is_unclear else host), read_port(port, least=0))
     except UnknownHost as error:
         raise ValueError("expected host:port such as 127.0.0.1:8025 or [::1]:8025") from error
 
@@ -98,7 +98,7 @@ def read_nameserver(value: object) -> Endpoint:
     host, _, port = text.rpartition(":")
     if not _is_ip(_unbracketed(host)):
         raise ValueError("expected an IP address such as 192.0.2.53 or [2001:db8::53]:5353")
-    return Endpoint(_unbracketed(host), _port(port, least=1))
+    return Endpoint(_unbracketed(host), read_port(port, least=1))
 
 
 def read_source(value: object) -> str:
@@ -192,7 +192,8 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def _port(text: str, least: int) -> int:
+def read_port(text: str, least: int) -> int:
+    """A port, from its digits."""
     port = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else -1
     if not least <= port <= 65535:
         raise ValueError(f"expected a port from {least} to 65535 after the last colon")

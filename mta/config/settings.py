@@ -25,6 +25,7 @@ from mta.config.dkim import DkimKey
 from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
 from mta.config.quantities import read_domain
+from mta.config.routes import NamedSmarthost, Route, Smarthost
 
 MAX_PROCESSES = 64
 MAILDROP = "maildrop"  # in the spool's folder
@@ -124,6 +125,8 @@ class Settings(Section):
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
     keep: Keep = Keep()
+    smarthosts: tuple[NamedSmarthost, ...] = ()
+    routes: tuple[Route, ...] = ()
     delivery: Delivery = Delivery()
     dns: Dns = Dns()
     dkim: tuple[DkimKey, ...] = ()
@@ -133,6 +136,16 @@ class Settings(Section):
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
     processes: Processes = None
+
+    def smarthosts_named(self, *names: str) -> tuple[Smarthost, ...]:
+        """Those of these names that there are, in this order; "" stands for delivery.smarthost."""
+        by_name: dict[str, tuple[Smarthost, ...]] = {one.name: (one,) for one in self.smarthosts}
+        default = self.delivery.smarthost
+        if isinstance(default, Smarthost):
+            by_name[""] = (default,)
+        elif default is not None:
+            by_name[""] = self.smarthosts_named(*default)
+        return tuple([one for name in names for one in by_name.get(name, ())])
 
     def shown(self) -> dict[str, object]:
         """Every key as config.yaml would have it, with secrets hidden."""

@@ -320,7 +320,7 @@ class Settlement:
         now = self._clock()
         self._events.emit(
             Event(
-                kind=Kind.REROUTED if step.rerouted else _KINDS[recipient.state],
+                kind=_kind_of(step),
                 at=now,
                 id=envelope.id,
                 recipient=recipient.address,
@@ -348,6 +348,15 @@ def _on_route(recipient: Recipient, destination: Destination) -> Recipient:
     if recipient.route == destination.route:
         return recipient
     return replace(recipient, route=destination.route)
+
+
+def _kind_of(step: Step) -> Kind:
+    if step.rerouted:
+        return Kind.REROUTED
+    last = step.recipient.last
+    if last is not None and last.is_discarded:
+        return Kind.DISCARDED
+    return _KINDS[step.recipient.state]
 
 
 _KINDS = {

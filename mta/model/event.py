@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ACCEPTED = "accepted"  # on disk, ours to deliver
     UNSIGNED = "unsigned"  # accepted without a DKIM signature; `text` says why
     DELIVERED = "delivered"
+    DISCARDED = "discarded"  # as a route says
     DEFERRED = "deferred"  # to be tried again at `next_at`
     REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
     ROAD_SHUT = "road-shut"  # the direct road to `site`, until `next_at`; `text` says why

@@ -99,7 +99,8 @@ class Outcome:
     says that the peer was told of which notices the sender wants, and gives them from here on
     (RFC 3461 §5.2.1); `peer_keeps_deadline` the same of a deadline (RFC 2852). `ruling` is what a
     refusal was taken for, where that has been asked yet: see `rules.refusals`. `tls_failure` is
-    set where it was TLS that failed, and not kept in the spool.
+    set where it was TLS that failed, and not kept in the spool. `is_discarded`: it went nowhere,
+    as an operator wants it.
     """
 
     verdict: Verdict
@@ -114,6 +115,7 @@ class Outcome:
     peer_keeps_deadline: bool = False
     ruling: Ruling | None = None
     tls_failure: TlsFailure | None = None
+    is_discarded: bool = False
 
 
 _REACH = {

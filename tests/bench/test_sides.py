@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from mta.config import load_settings
+from mta.config.routes import Smarthost
 from tests.bench import ours, postfix
 from tests.bench.machine import filesystem
 from tests.bench.ours import Ours
@@ -27,7 +28,7 @@ def test_our_configuration_is_one_that_the_server_takes(tmp_path: Path, is_signe
 
     settings = load_settings(tmp_path / "config.yaml", {})
     assert str(settings.listen[0].address) == f"127.0.0.1:{port}"
-    assert settings.delivery.smarthost is not None
+    assert isinstance(settings.delivery.smarthost, Smarthost)
     assert settings.delivery.smarthost.port == 2626
     assert settings.delivery.per_destination == 30
     assert settings.delivery.retry == (90.0,)

@@ -32,6 +32,7 @@ class Dialog:
         self.letters = [letter(line[6:].split()) for line in lines if line.startswith("send: ")]
         self.expected = [line[2:] for line in lines if line.startswith("= ")]
         self.tls = TlsLevel(next((line[5:] for line in lines if line.startswith("tls: ")), "none"))
+        self.is_lmtp = "protocol: lmtp" in lines
         self.login = next((login(line) for line in lines if line.startswith("login: ")), None)
         self._steps = [line for line in lines if line.startswith(("S", "C:", "close", "handshake"))]
 
@@ -100,6 +101,7 @@ async def became(dialog: Dialog, pem: Path) -> list[str]:
             hostname="client.test",
             timeouts=SHORT,
             login=dialog.login,
+            is_lmtp=dialog.is_lmtp,
             ca_file=pem,
             clock=lambda: 60.0,
         )

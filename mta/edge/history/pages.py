@@ -55,6 +55,7 @@ CREATE TABLE recipient (
 _CAUSES = frozenset(Cause)
 _STATES = {
     Kind.DELIVERED: State.DELIVERED,
+    Kind.DISCARDED: State.DELIVERED,
     Kind.DEFERRED: State.WAITING,
     Kind.REROUTED: State.WAITING,
     Kind.FAILED: State.FAILED,

@@ -36,7 +36,7 @@ class Login:
 
 
 class SmtpConnector:
-    """Opens SMTP sessions. `hostname` is what we call ourselves in EHLO.
+    """Opens SMTP sessions, or `is_lmtp`. `hostname` is what we call ourselves in EHLO or LHLO.
 
     Connections come from one of `sources`, under its name; without any, from wherever the system
     has them come from.
@@ -51,6 +51,7 @@ class SmtpConnector:
         hostname: str,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         login: Login | None = None,
+        is_lmtp: bool = False,
         sources: Sequence[Source] = (),
         ca_file: Path | None = None,
         clock: Callable[[], float] = time.time,
@@ -59,6 +60,7 @@ class SmtpConnector:
         self._hostname = hostname
         self._timeouts = timeouts
         self._login = login
+        self._is_lmtp = is_lmtp
         self._origins = Origins(sources)
         # Made once: loading a trust store takes longer than a delivery.
         self._contexts = {level: _context(level, ca_file) for level in TlsLevel}
@@ -88,7 +90,9 @@ class SmtpConnector:
             return broken(Stage.CONNECT, host, text, detail=1)
         except OSError as error:
             return broken(Stage.CONNECT, host, _connect_reason(error), detail=1)
-        conversation = Conversation(wire, host, self._timeouts, Stage.CONNECT, clock=self._clock)
+        conversation = Conversation(
+            wire, host, self._timeouts, Stage.CONNECT, clock=self._clock, is_lmtp=self._is_lmtp
+        )
         try:
             await _Opening(conversation, hostname, self._login, self._contexts).open(demand)
         except Refused as refused:
@@ -106,6 +110,9 @@ class SmtpConnector:
     async def _connect(self, host: Host, replies: int) -> tuple[Wire, str]:
         """A connection, and our name on it. Raises OSError."""
         loop = asyncio.get_running_loop()
+        if not host.port:  # a socket of this machine
+            _, wire = await loop.create_unix_connection(lambda: Wire(replies), host.name)
+            return wire, self._hostname
         if not self._origins:
             _, wire = await loop.create_connection(lambda: Wire(replies), host.address, host.port)
             return wire, self._hostname
@@ -155,16 +162,17 @@ class _Opening:
             raise Refused(self._talk.refusal(reply))
 
     async def _say_hello(self) -> None:
-        """EHLO, or HELO to a peer that does not know it (RFC 5321 §3.2)."""
+        """EHLO, or HELO to a peer that does not know it (RFC 5321 §3.2); LHLO to one of LMTP."""
         self._talk.stage = Stage.HELLO
         self._talk.offers = NO_OFFERS
         limit = self._talk.timeouts.hello
-        reply = await self._talk.ask(b"EHLO " + self._hostname + b"\r\n", limit)
+        verb = b"LHLO " if self._talk.is_lmtp else b"EHLO "
+        reply = await self._talk.ask(verb + self._hostname + b"\r\n", limit)
         if reply.is_positive:
             self._talk.offers = offers_in(reply)
             return
         refusal = self._talk.refusal(reply)
-        if reply.code < 500:
+        if reply.code < 500 or self._talk.is_lmtp:
             raise Refused(refusal)
         try:
             reply = await self._talk.ask(b"HELO " + self._hostname + b"\r\n", limit)

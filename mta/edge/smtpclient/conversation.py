@@ -53,6 +53,7 @@ class Conversation:
     tls: TlsFacts | None = None
     offers: Offers = NO_OFFERS
     clock: Callable[[], float] = time.time  # Unix seconds
+    is_lmtp: bool = False  # the peer delivers to mailboxes, and answers for each (RFC 2033)
     _judged: tuple[RawReply, Outcome] | None = None  # the last one, as it often comes again
 
     async def ask(self, command: bytes, limit: float) -> RawReply:

@@ -57,7 +57,10 @@ class Transaction:
         """What became of every recipient that was not refused by itself."""
         talk, letter = self._talk, self._letter
         now = talk.clock() if letter.request.deadline is not None else 0.0
-        reply = objection(letter, talk.offers, talk.tls, now)
+        is_local = not talk.host.port
+        reply = objection(
+            letter, talk.offers, talk.tls, now, is_local=is_local, is_final=talk.is_lmtp
+        )
         if reply is not None:
             return self._unfit(reply)
         commands = envelope(letter, talk.offers, now)
@@ -164,7 +167,7 @@ class Transaction:
     async def _carry_content(self) -> Outcome:
         """Send the content; from its final dot on, cancellation waits for the reply."""
         talk, wire = self._talk, self._talk.wire
-        wire.expect(1)
+        wire.expect(self._count_left() if talk.is_lmtp else 1)
         following = blocks(self._letter.content)
         block = next(following)
         for next_block in following:
@@ -175,7 +178,29 @@ class Transaction:
                 return await self._interrupted()
         wire.put(block)
         self._is_complete = True
-        reply = await wire.last_word(talk.timeouts.final_dot)
+        if talk.is_lmtp:
+            return await self._hear_for_each()
+        return self._last_outcome(await wire.last_word(talk.timeouts.final_dot))
+
+    async def _hear_for_each(self) -> Outcome:
+        """A reply for each recipient that was taken, in their order (RFC 2033 §4.2); the last."""
+        talk, outcome = self._talk, None
+        for place in range(len(self._letter.recipients)):
+            if place not in self._own:
+                outcome = self._last_outcome(await talk.wire.last_word(talk.timeouts.final_dot))
+                if outcome.scope is Scope.MESSAGE:
+                    outcome = replace(outcome, scope=Scope.RECIPIENT)
+                self._own[place] = outcome
+        assert outcome is not None, "no content is carried to nobody"
+        return outcome
+
+    def _count_left(self) -> int:
+        """How many recipients were not refused by themselves."""
+        return len(self._letter.recipients) - len(self._own)
+
+    def _last_outcome(self, reply: RawReply) -> Outcome:
+        """What the reply to the final dot means."""
+        talk = self._talk
         if not reply.is_positive:
             return talk.refusal(reply)
         outcome = talk.outcome(reply)
@@ -191,18 +216,25 @@ class Transaction:
 
 
 def objection(
-    letter: Letter, offers: Offers, tls: TlsFacts | None = None, now: float = 0.0
+    letter: Letter,
+    offers: Offers,
+    tls: TlsFacts | None = None,
+    now: float = 0.0,
+    *,
+    is_local: bool = False,
+    is_final: bool = False,
 ) -> Reply | None:
     """Why a peer with these offers cannot be given this letter at all; None if it can.
 
-    `tls` is what protects the connection. `now` is in Unix seconds.
+    `tls` is what protects the connection. `now` is in Unix seconds. `is_local`: what is said does
+    not leave this machine. `is_final`: the peer delivers to mailboxes while we wait.
     """
     by = letter.request.deadline
-    if by is not None:
+    if by is not None and not is_final:
         late = deadline.objection(by, now, is_offered=offers.has_deliverby, least=offers.least_by)
         if late is not None:
             return late
-    if letter.request.needs_tls:  # RFC 8689 §4.2.1
+    if letter.request.needs_tls and not is_local:  # RFC 8689 §4.2.1
         if not is_fit(tls, letter.request):
             return Reply(550, "the message requires TLS with a verified host", 7, 10)
         if not offers.has_requiretls:

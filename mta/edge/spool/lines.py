@@ -214,6 +214,8 @@ def _raw_outcome(outcome: Outcome) -> _Raw:
         raw["peer_reports"] = True
     if outcome.peer_keeps_deadline:
         raw["peer_keeps_deadline"] = True
+    if outcome.is_discarded:
+        raw["is_discarded"] = True
     return raw
 
 
