@@ -1,6 +1,7 @@
 """Opening a session: connecting, greeting, securing, logging in."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -389,6 +390,29 @@ def test_a_host_that_cannot_be_reached_from_here_is_deferred(new_loop: Loop) -> 
 
     assert isinstance(outcome, Outcome)
     assert (outcome.stage, outcome.reply.status) == (Stage.CONNECT, "4.4.1")
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("timeouts", "has_more"), [(Timeouts(haste=0.1), True), (Timeouts(connect=0.1), False)]
+)
+def test_a_host_that_does_not_answer_is_waited_for_in_haste_where_it_has_another_address(
+    new_loop: Loop, timeouts: Timeouts, has_more: bool
+) -> None:
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)  # who comes when its queue is full gets no answer
+        for one in (first, second):
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        host = Host("mx.test", "127.0.0.1", deaf.getsockname()[1], has_more=has_more)
+
+        outcome = run(
+            SmtpConnector(hostname="c.test", timeouts=timeouts).open(host, CLEAR), new_loop
+        )
+
+    assert isinstance(outcome, Outcome)
+    assert outcome.reply.text == "no connection within 0.1 seconds"
 
 
 def test_authorities_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:
