@@ -33,6 +33,7 @@ from mta.config import Settings
 from mta.config.users import UsersFile
 from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
+from mta.keywatch import KeyWatch
 from mta.pauses import ShortPauses
 from mta.upkeep import Upkeep
 
@@ -59,12 +60,14 @@ class Server:
         history: History | None = None,
         slots: SlotKeeper | None = None,
         given: Given = MappingProxyType({}),
+        is_first: bool = True,
     ) -> None:
         """Wire everything; nothing runs yet. Raises what `fittings_for` raises, and ConfigError.
 
         `history` is None where none is kept.
         `slots` is whoever grants connections to several processes; None: this is the only one.
         `given` are listeners' sockets that are open already.
+        `is_first`: of several processes, the one that does what one alone is to do.
         """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
@@ -141,6 +144,7 @@ class Server:
             if settings.admin is not None
             else None
         )
+        self._keys = KeyWatch(fittings.keyring, fittings.key_records, is_first=is_first)
         self._upkeep = Upkeep(
             settings.spool,
             spool=spool,
@@ -153,6 +157,7 @@ class Server:
             door=self._door,
             certificate=fittings.certificate,
             reaches=fittings.reaches,
+            keys=self._keys,
         )
 
     @property
@@ -205,6 +210,7 @@ class Server:
         self._upkeep.reaches = fittings.reaches
         self._gatekeeper.replace(users.accounts)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
+        self._keys.renew(fittings.keyring, fittings.key_records)
         self._quotas.replace_terms(fittings.quotas)
         self._settlement.renew(fittings.terms)
         self._dispatcher.room = self._own_slots.room = fittings.room

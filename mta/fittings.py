@@ -20,6 +20,7 @@ from mta.rules.delivery.retry import RetryPlan
 
 from mta.flow.assurance import Assurance
 from mta.flow.intake import House
+from mta.flow.keyrecords import KeyRecords
 from mta.flow.ports import Signer
 from mta.flow.quotas import QuotaTerms
 from mta.flow.reach import Reach
@@ -41,6 +42,7 @@ from mta.config import ConfigError, Settings
 from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
 from mta.keyring import Keyring
+from mta.names import key_records_for, lookup_for
 from mta.roads import Ways, rules_for, ways_for, with_routes
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class Fittings:
 
     house: House
     keyring: Keyring
+    key_records: KeyRecords
     lookup: DnsLookup
     assurance: Assurance
     ways: Ways
@@ -133,8 +136,9 @@ class Fittings:
 
 
 def fittings_for(settings: Settings) -> Fittings:
-    """Make them. Raises SigningError or ConfigError for a key, NoNameserver or OSError for
-    what is missing.
+    """Make them.
+
+    Raises SigningError or ConfigError for keys, NoNameserver or OSError for what is missing.
     """
     delivery, lookup = settings.delivery, lookup_for(settings)
     return Fittings(
@@ -145,6 +149,7 @@ def fittings_for(settings: Settings) -> Fittings:
             rules_for(settings.routes),
         ),
         keyring=Keyring(settings),
+        key_records=key_records_for(settings, lookup),
         lookup=lookup,
         assurance=Assurance(),
         ways=ways_for(settings, lookup),
@@ -173,12 +178,6 @@ def _terms(delivery: Delivery) -> Terms:
         delivery.delay_report_after,
         delivery.fallback.plan,
     )
-
-
-def lookup_for(settings: Settings) -> DnsLookup:
-    """Who asks the DNS. Raises NoNameserver."""
-    servers = [(server.host, server.port) for server in settings.dns.nameservers]
-    return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time)
 
 
 def listeners_of(settings: Settings) -> Sequence[Listener]:

@@ -22,6 +22,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError
 from mta.config.users import UsersFile
+from mta.keywatch import KeyWatch
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ USERS_INTERVAL = 1.0  # seconds between looks whether the users' file was change
 CERTIFICATE_INTERVAL = 5.0  # the same for the certificate's files
 NAMES_INTERVAL = 1.0  # seconds between looks whether our reverse names are to be looked at
 COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
+KEYS_INTERVAL = 5.0  # seconds between looks whether there is something to do for DKIM keys
+TERM_INTERVAL = 86_400.0  # seconds between looks whether the certificate ends soon
 
 
 class Upkeep:
@@ -51,9 +54,11 @@ class Upkeep:
         door: SubmissionServer,
         certificate: ServerCertificate | None,
         reaches: Sequence[Reach],
+        keys: KeyWatch,
     ) -> None:
         """`folder` is where counts and homes are kept."""
         self.reaches = reaches
+        self._keys = keys
         self.users = users
         self.certificate = certificate
         self._counts_path = folder / "quotas.json"
@@ -76,6 +81,8 @@ class Upkeep:
                 (CERTIFICATE_INTERVAL, self._renew_certificate),
                 (COUNTS_INTERVAL, self.keep_counts),
                 (NAMES_INTERVAL, self._look_at_names),
+                (KEYS_INTERVAL, self._keys.step),
+                (TERM_INTERVAL, self._look_at_term),
             ):
                 tasks.create_task(_every(seconds, step), name=step.__name__)
 
@@ -154,6 +161,14 @@ class Upkeep:
         if is_new and certificate is self.certificate:  # no reload came between
             self._door.replace_tls(certificate.context)
             log.info("the certificate has changed: using the new one")
+
+    async def _look_at_term(self) -> None:
+        """Say when our certificate ends soon, as a start and a reload do."""
+        if self.certificate is None:
+            return
+        objection = await asyncio.to_thread(self.certificate.objection_to_term, time.time())
+        if objection is not None:
+            log.warning("tls.certificate: %s", objection)
 
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:

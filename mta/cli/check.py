@@ -19,8 +19,9 @@ from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
 from mta.config.users import UsersFile
-from mta.fittings import lookup_for
 from mta.keyring import Keyring, problems_of_keys
+from mta.keywatch import troubles
+from mta.names import key_records_for, lookup_for
 from mta.roads import reach_for
 
 DNS_LIMIT = 10.0  # seconds for all that is asked of the DNS
@@ -38,6 +39,9 @@ def add_to(commands: Commands) -> None:
         about="Check the configuration and print the settings in force, secrets hidden.",
         example=EXAMPLE,
     )
+    parser.add_argument(
+        "--offline", action="store_true", help="ask the DNS nothing: what it shows is not checked"
+    )
     parser.set_defaults(run=with_settings(check))
 
 
@@ -47,7 +51,11 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
     if problems:
         print_problems(problems, is_json=arguments.json)
         return 2
-    told = [*surprises(settings), *weak_keys(settings), *asyncio.run(names_at_fault(settings))]
+    told = [*surprises(settings), *weak_keys(settings)]
+    if not arguments.offline:
+        told += asyncio.run(names_at_fault(settings))
+        told += troubles_in_dns(settings)
+    told = list(dict.fromkeys(told))  # two may miss the same name server
     if arguments.json:
         print(json.dumps({"warnings": told}), file=sys.stderr)
         print(json.dumps(settings.shown(), indent=2))
@@ -55,6 +63,18 @@ def check(settings: Settings, arguments: argparse.Namespace) -> int:
         print("".join(f"warning: {text}\n" for text in told), end="", file=sys.stderr)
         print(as_yaml(settings.shown()), end="")
     return 0
+
+
+def troubles_in_dns(settings: Settings) -> list[str]:
+    """A warning for every DKIM key that the DNS does not show as it is. Raises SigningError."""
+    keys = Keyring(settings).keys
+    if not keys:
+        return []
+    try:
+        records = key_records_for(settings, lookup_for(settings))
+    except NoNameserver as error:
+        return [f"dns.nameservers: {error}"]
+    return asyncio.run(troubles(keys, records, time.time()))
 
 
 def file_problems(settings: Settings) -> Iterator[str]:

@@ -56,6 +56,11 @@ def shown_moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def shown_day(at: float) -> str:
+    """The day of a moment."""
+    return shown_moment(at).partition("T")[0]
+
+
 Moment = Annotated[float, BeforeValidator(read_moment), PlainSerializer(shown_moment)]
 Selector = Annotated[str, BeforeValidator(read_selector)]
 

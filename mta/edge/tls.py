@@ -36,6 +36,10 @@ class ServerCertificate:
         self.context = server_context(*self._paths)
         return True
 
+    def objection_to_term(self, now: float) -> str | None:
+        """What is wrong with the time that it is good for, if anything is; `now` as below."""
+        return objection_to_term(self._paths[0], self.context, now)
+
     def _state(self) -> tuple[object, ...]:
         return tuple(_state_of(path) for path in self._paths)
 

@@ -52,6 +52,7 @@ class Worker:
                 history=history_for(settings, self._share.number, self._share.count),
                 slots=self._slots,
                 given=self._share.common_sockets(),
+                is_first=self._share.number == 0,
             )
             await self._server.start()
             self._channel.say("ready")

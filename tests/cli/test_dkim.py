@@ -143,6 +143,147 @@ def test_show_says_where_a_domain_has_no_key(
     assert "expected a key for other.test" in capsys.readouterr().err
 
 
+def rotate(folder: Path, *words: str) -> int:
+    config = folder / "config.yaml"
+    if not config.exists():
+        config.write_text("{}")
+    return main(["dkim", "rotate", "example.com", *words, "--config", str(config)])
+
+
+def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    capsys.readouterr()
+    assert main(["dkim", "list", "--config", str(folder / "config.yaml"), "--json"]) == 0
+    return {key["selector"]: key["state"] for key in json.loads(capsys.readouterr().out)}
+
+
+def test_rotate_makes_a_key_that_waits_for_the_dns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rotate(tmp_path, "--wait", "0") == 0
+
+    out = capsys.readouterr().out
+    assert "name:  s1._domainkey.example.com\n" in out
+    assert "the server looks every few minutes" in out
+    assert stat.S_IMODE((tmp_path / "keys" / "example.com.s1.pem").stat().st_mode) == 0o600
+    assert listed(tmp_path, capsys) == {"s1": "waiting"}
+
+
+def test_rotate_goes_on_with_the_key_that_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--wait", "0")
+    rotate(tmp_path, "--wait", "0")
+
+    assert len(list((tmp_path / "keys").glob("*.pem"))) == 1
+    assert rotate(tmp_path, "--selector", "other", "--wait", "0") == 1
+    assert "s1 of example.com waits already" in capsys.readouterr().err
+
+
+def test_rotate_can_sign_at_once_and_the_old_key_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--now")
+    assert rotate(tmp_path, "--now") == 0
+
+    assert "signs with s2 from now on, no more with s1" in capsys.readouterr().out
+    assert listed(tmp_path, capsys) == {"s1": "retiring", "s2": "signing"}
+
+
+def test_rotate_takes_the_place_of_a_key_in_the_settings(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rotate(config.parent, "--now") == 0
+
+    states = listed(config.parent, capsys)
+    assert states == {"s1": "signing", "s2": "signing"}  # s1 of example.org stands last
+
+
+def test_rotate_of_another_kind_leaves_the_rsa_key_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--now")
+
+    assert rotate(tmp_path, "--now", "--kind", "ed25519") == 0
+
+    assert "k=ed25519" in capsys.readouterr().out
+    assert listed(tmp_path, capsys) == {"s1": "signing", "e1": "signing"}
+
+
+def test_rotate_never_takes_a_name_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--now")
+    (tmp_path / "keys" / "example.com.s2.pem").write_text("precious")
+
+    assert rotate(tmp_path, "--selector", "s2", "--wait", "0") == 1
+    assert "choose another --selector" in capsys.readouterr().err
+    assert rotate(tmp_path, "--now") == 0
+    assert listed(tmp_path, capsys) == {"s1": "retiring", "s3": "signing"}
+
+
+def test_rotate_warns_of_an_overlap_shorter_than_mail_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--now", "--overlap", "1d")
+
+    assert "mail is tried for 5d, longer than --overlap" in capsys.readouterr().err
+
+
+def test_rotate_says_that_the_dns_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("dns: {nameservers: ['127.0.0.1:1'], timeout: 500ms}")
+
+    assert rotate(tmp_path, "--wait", "1s") == 1
+
+    assert "its name servers are not known" in capsys.readouterr().out
+
+
+def test_rotate_prints_json_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--wait", "0", "--json")
+
+    made = json.loads(capsys.readouterr().out)
+    assert (made["selector"], made["signs"]) == ("s1", False)
+    assert made["value"].startswith("v=DKIM1; k=rsa; p=")
+
+
+def test_list_tells_people_how_far_each_key_has_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate(tmp_path, "--now")
+    rotate(tmp_path, "--now")
+    rotate(tmp_path, "--wait", "0")
+    capsys.readouterr()
+
+    main(["dkim", "list", "--config", str(tmp_path / "config.yaml")])
+
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "s1._domainkey.example.com  rsa  signs no more; its record must stay until" in first
+    assert second.endswith("rsa  signs")
+    assert third.endswith("waits until the DNS shows its record")
+
+
+def test_new_warns_of_a_domain_without_a_dot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dkim", "new", "example", "--dir", str(tmp_path)]) == 0
+
+    assert "example: has no dot" in capsys.readouterr().err
+
+
+def test_new_makes_an_ed25519_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["dkim", "new", "example.com", "--kind", "ed25519", "--dir", str(tmp_path), "--json"]
+
+    assert main(words) == 0
+
+    made = json.loads(capsys.readouterr().out)
+    assert made["name"] == "e1._domainkey.example.com"
+    assert made["value"].startswith("v=DKIM1; k=ed25519; p=")
+    assert len(made["value"]) < 80
+
+
 def test_show_says_which_key_cannot_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
