@@ -146,3 +146,14 @@ class TlsFailure(StrEnum):
     STS_POLICY_FETCH_ERROR = "sts-policy-fetch-error"
     STS_POLICY_INVALID = "sts-policy-invalid"
     STS_WEBPKI_INVALID = "sts-webpki-invalid"
+
+
+Anchors = tuple[bytes, ...]  # certificates of authorities, in DER
+
+
+@value
+class Distrust:
+    """Why what a host showed proves nothing, and in words for people."""
+
+    failure: TlsFailure
+    text: str

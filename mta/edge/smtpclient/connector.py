@@ -2,16 +2,14 @@
 
 import asyncio
 import os
-import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiosmtplib.auth import auth_login_encode, auth_plain_encode
 
-from mta.model.address import literal_ip
-from mta.model.domain import Host, TlsDemand, TlsFacts, TlsLevel
+from mta.model.domain import Host, TlsDemand, TlsFailure, TlsLevel
 from mta.model.outcome import Outcome, Stage, broken
 from mta.model.source import Source
 
@@ -19,11 +17,12 @@ from mta.edge.smtpclient.conversation import Conversation, Refused, Timeouts
 from mta.edge.smtpclient.offers import NO_OFFERS, offers_in
 from mta.edge.smtpclient.origins import Origins
 from mta.edge.smtpclient.replies import RawReply
-from mta.edge.smtpclient.resumption import ResumingContext
+from mta.edge.smtpclient.safety import ChainCheck, Safety
 from mta.edge.smtpclient.session import SmtpSession
 from mta.edge.smtpclient.wire import ConversationError, Wire
 
 DEFAULT_TIMEOUTS = Timeouts()
+_NO_STARTTLS = TlsFailure.STARTTLS_NOT_SUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,7 @@ class SmtpConnector:
     Connections come from one of `sources`, under its name; without any, from wherever the system
     has them come from.
 
-    Certificates are checked against the system's trust store, or against the authorities in
-    `ca_file` alone. Raises OSError where that cannot be read.
+    `ca_file` and `chain_check` are those of `Safety`. Raises OSError where the file cannot be read.
     """
 
     def __init__(
@@ -54,6 +52,7 @@ class SmtpConnector:
         is_lmtp: bool = False,
         sources: Sequence[Source] = (),
         ca_file: Path | None = None,
+        chain_check: ChainCheck | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
@@ -62,19 +61,17 @@ class SmtpConnector:
         self._login = login
         self._is_lmtp = is_lmtp
         self._origins = Origins(sources)
-        # Made once: loading a trust store takes longer than a delivery.
-        self._contexts = {level: _context(level, ca_file) for level in TlsLevel}
+        self._safety = Safety(ca_file=ca_file, chain_check=chain_check, clock=clock)
 
     async def open(self, host: Host, demand: TlsDemand) -> SmtpSession | Outcome:
         """Connect, greet, secure; the outcome is the reason why it could not be had.
 
         Never raises for anything that the peer does.
         """
-        context, name = self._contexts[demand.level], _tls_name(host)
-        is_resuming = context.knows(name)
+        is_resuming = self._safety.is_resuming(host, demand)
         reached = await self._open(host, demand)
         if is_resuming and isinstance(reached, Outcome) and reached.stage is Stage.TLS:
-            context.forget(name)  # the old session may be what it stumbled over
+            self._safety.forget(host, demand)  # the old session may be what it stumbled over
             return await self._open(host, demand)
         return reached
 
@@ -94,7 +91,7 @@ class SmtpConnector:
             wire, host, self._timeouts, Stage.CONNECT, clock=self._clock, is_lmtp=self._is_lmtp
         )
         try:
-            await _Opening(conversation, hostname, self._login, self._contexts).open(demand)
+            await _Opening(conversation, hostname, self._login, self._safety).open(demand)
         except Refused as refused:
             outcome = refused.outcome
         except ConversationError as error:
@@ -134,24 +131,23 @@ class _Opening:
         conversation: Conversation,
         hostname: str,
         login: Login | None,
-        contexts: dict[TlsLevel, ResumingContext],
+        safety: Safety,
     ) -> None:
         self._talk = conversation
         self._hostname = hostname.encode()
         self._login = login
-        self._contexts = contexts
+        self._safety = safety
 
     async def open(self, demand: TlsDemand) -> None:
         if demand.is_implicit:
-            await self._secure(demand.level, replies=1)  # the greeting comes after the handshake
+            await self._secure(demand, replies=1)  # the greeting comes after the handshake
         await self._greet()
         await self._say_hello()
         if not demand.is_implicit and await self._is_tls_agreed(demand.level):
-            await self._secure(demand.level, replies=0)
+            await self._secure(demand, replies=0)
             await self._say_hello_again()
         if self._talk.tls is not None:
-            name = _tls_name(self._talk.host)
-            self._contexts[demand.level].keep(name, self._talk.wire.ssl_object)
+            self._safety.keep(self._talk.wire, self._talk.host, demand)
         if self._login is not None:
             await self._log_in(self._login)
 
@@ -198,21 +194,20 @@ class _Opening:
         if self._talk.offers.has_starttls:
             reply = await self._talk.ask(b"STARTTLS\r\n", self._talk.timeouts.hello)
             if not reply.is_positive:
-                raise Refused(self._talk.refusal(reply))
+                refusal = replace(self._talk.refusal(reply), tls_failure=_NO_STARTTLS)
+                raise Refused(refusal)
             return True
         if level is not TlsLevel.OPPORTUNISTIC:
-            raise self._objection("TLS is required, and the host does not offer STARTTLS", 5)
+            text = "TLS is required, and the host does not offer STARTTLS"
+            raise self._objection(text, 5, _NO_STARTTLS)
         return False
 
-    async def _secure(self, level: TlsLevel, *, replies: int) -> None:
+    async def _secure(self, demand: TlsDemand, *, replies: int) -> None:
         self._talk.stage = Stage.TLS
-        version, cipher = await self._talk.wire.secure(
-            self._contexts[level],
-            _tls_name(self._talk.host),
-            self._talk.timeouts.handshake,
-            replies=replies,
+        limit = self._talk.timeouts.handshake
+        self._talk.tls = await self._safety.secure(
+            self._talk.wire, self._talk.host, demand, limit, replies=replies
         )
-        self._talk.tls = TlsFacts(version, cipher, is_verified=level is TlsLevel.VERIFY)
 
     async def _log_in(self, login: Login) -> None:
         """AUTH PLAIN or LOGIN, as offered (RFC 4954)."""
@@ -245,31 +240,11 @@ class _Opening:
                 reply = await self._talk.ask(answer + b"\r\n", self._talk.timeouts.hello)
         return reply
 
-    def _objection(self, text: str, detail: int) -> Refused:
+    def _objection(self, text: str, detail: int, failure: TlsFailure | None = None) -> Refused:
         """Our own refusal to go on: 4.7.x, security (RFC 3463 §3.8)."""
         talk = self._talk
-        return Refused(broken(talk.stage, talk.host, text, subject=7, detail=detail, tls=talk.tls))
-
-
-def _context(level: TlsLevel, ca_file: Path | None) -> ResumingContext:
-    """How to shake hands at a level; for NONE, where TLS is implicit, as for OPPORTUNISTIC."""
-    context = ResumingContext.for_client()
-    if level is TlsLevel.VERIFY:
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
-        else:
-            context.load_default_certs()
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # encryption without proof beats none, RFC 7435
-    if level in (TlsLevel.VERIFY, TlsLevel.REQUIRED):
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _tls_name(host: Host) -> str:
-    """What a certificate has to name, and SNI says."""
-    return literal_ip(host.name) or host.name
+        outcome = broken(talk.stage, talk.host, text, subject=7, detail=detail, tls=talk.tls)
+        return Refused(replace(outcome, tls_failure=failure))
 
 
 def _connect_reason(error: OSError) -> str:

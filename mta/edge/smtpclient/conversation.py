@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mta.model.domain import Host, TlsFacts
+from mta.model.domain import Host, TlsFacts, TlsFailure
 from mta.model.outcome import Outcome, Stage, broken, judge
 
 from mta.edge.smtpclient.offers import NO_OFFERS, Offers
@@ -86,6 +86,9 @@ class Conversation:
 
     def breakdown(self, error: ConversationError, *, may_have_arrived: bool = False) -> Outcome:
         """What it means that the conversation broke at this stage."""
+        failure = error.failure
+        if failure is None and self.stage is Stage.TLS:
+            failure = TlsFailure.VALIDATION_FAILURE
         return broken(
             self.stage,
             self.host,
@@ -94,4 +97,5 @@ class Conversation:
             detail=error.detail,
             tls=self.tls,
             may_have_arrived=may_have_arrived,
+            tls_failure=failure,
         )

@@ -8,13 +8,15 @@ its place alone, and a peer that says more than it was asked is out of step for 
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
+
+from mta.model.domain import TlsFailure
 
 from mta.edge.smtpclient.replies import MalformedReply, RawReply, ReplyReader, legible
 from mta.edge.smtpclient.watch import Watch
@@ -25,16 +27,32 @@ MAX_OCTETS = 32 * 1024
 MAX_OCTETS_FOR_EACH_REPLY = 1024
 
 
+# What OpenSSL says of a certificate: X509_V_ERR_CERT_NOT_YET_VALID and the like.
+_BY_CODE = {
+    9: TlsFailure.CERTIFICATE_EXPIRED,
+    10: TlsFailure.CERTIFICATE_EXPIRED,
+    62: TlsFailure.CERTIFICATE_HOST_MISMATCH,  # for a name
+    64: TlsFailure.CERTIFICATE_HOST_MISMATCH,  # for an IP address
+}
+_DER = 2  # _ssl.ENCODING_DER
+
+_Trouble = tuple[str, int, int, TlsFailure | None]
+
+
 class ConversationError(Exception):
     """The peer can no longer be talked with; the message says why, in words for people.
 
     `subject` and `detail` make the status (RFC 3463 §3): 4.2 bad connection, 5.0 protocol.
+    `failure` is set where it was TLS that failed.
     """
 
-    def __init__(self, text: str, subject: int = 4, detail: int = 2) -> None:
+    def __init__(
+        self, text: str, subject: int = 4, detail: int = 2, failure: TlsFailure | None = None
+    ) -> None:
         super().__init__(text)
         self.subject = subject
         self.detail = detail
+        self.failure = failure
 
 
 class Wire(SMTPProtocol):
@@ -47,7 +65,7 @@ class Wire(SMTPProtocol):
     def __init__(self, replies: int) -> None:
         super().__init__(asyncio.get_running_loop())
         self._watch = Watch(self._loop, self.end)
-        self._trouble: tuple[str, int, int] | None = None  # what a ConversationError is made of
+        self._trouble: _Trouble | None = None  # what a ConversationError is made of
         self._reader = ReplyReader()
         self._replies: deque[RawReply] = deque()
         self._owed = 0
@@ -66,10 +84,12 @@ class Wire(SMTPProtocol):
         """Whether a reply can be had without waiting."""
         return bool(self._replies)
 
-    def end(self, text: str, subject: int = 4, detail: int = 2) -> ConversationError:
+    def end(
+        self, text: str, subject: int = 4, detail: int = 2, failure: TlsFailure | None = None
+    ) -> ConversationError:
         """Say and hear no more, for this reason or one that came before it; gives that reason."""
         if self._trouble is None:
-            self._trouble = (text, subject, detail)
+            self._trouble = (text, subject, detail, failure)
         self._wake()
         return ConversationError(*self._trouble)
 
@@ -211,7 +231,8 @@ class Wire(SMTPProtocol):
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; odd names ValueErrors
             self._closed()  # the connection is, but in a handshake nobody tells us
-            raise self.end(f"TLS handshake failed: {_reason(error)}", 7, 5) from None
+            text = f"TLS handshake failed: {_reason(error)}"
+            raise self.end(text, 7, 5, _failure(error)) from None
         assert safe is not None
         self.transport = safe
         cipher = self.ssl_object.cipher()
@@ -222,6 +243,16 @@ class Wire(SMTPProtocol):
         """What is known of the TLS that was put on the connection."""
         assert self.transport is not None
         return cast(ssl.SSLObject, self.transport.get_extra_info("ssl_object"))
+
+    def certificates(self) -> list[bytes]:
+        """What the peer showed in the handshake, in DER and its own first; none of it is checked.
+
+        OpenSSL takes no more than 100 KiB of them.
+        """
+        safe = self.ssl_object
+        # Python 3.13 has a name for it; before, it is there all the same.
+        chain = getattr(safe, "get_unverified_chain", None) or _hidden_chain(safe)
+        return [one if isinstance(one, bytes) else one.public_bytes(_DER) for one in chain() or ()]
 
     # Ending
 
@@ -294,6 +325,17 @@ class Wire(SMTPProtocol):
         self._watch.close()
         if not self._closed_future.done():
             self._closed_future.set_result(None)
+
+
+def _hidden_chain(safe: ssl.SSLObject) -> Callable[[], list[Any] | None]:
+    return safe._sslobj.get_unverified_chain  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+
+
+def _failure(error: Exception) -> TlsFailure:
+    """What went wrong in a handshake, in the words of RFC 8460 §4.3."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return TlsFailure.VALIDATION_FAILURE
+    return _BY_CODE.get(error.verify_code, TlsFailure.CERTIFICATE_NOT_TRUSTED)
 
 
 def _reason(error: Exception) -> str:
