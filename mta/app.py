@@ -20,6 +20,7 @@ from mta.flow.quotas import Quotas
 from mta.flow.register import Register
 from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement
+from mta.flow.sites import Sites
 from mta.flow.slots import Slots
 
 from mta.edge.history import History
@@ -35,6 +36,7 @@ from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
 from mta.keywatch import KeyWatch
 from mta.pauses import ShortPauses
+from mta.roads import fixed_site
 from mta.upkeep import Upkeep
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
@@ -71,7 +73,8 @@ class Server:
         """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
-        self._own_slots = Slots(fittings.room)
+        self._own_slots = Slots(fittings.room, clock=time.time)
+        self._sites = Sites(lookup=fittings.lookup, fixed=self._fixed_site, clock=time.time)
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
         users = UsersFile(settings.users)
         self._gatekeeper = Gatekeeper(
@@ -96,9 +99,7 @@ class Server:
             to_ascii=to_ascii,
             user_of=self._gatekeeper.user,
         )
-        self._detours = Detours(
-            site_of=lambda destination: None, events=self._register, clock=time.time
-        )
+        self._detours = Detours(site_of=self._sites.known, events=self._register, clock=time.time)
         self._settlement = Settlement(
             terms=fittings.terms,
             spool=spool,
@@ -117,6 +118,7 @@ class Server:
             settlement=self._settlement,
             courier_to=self._courier_to,
             detours=self._detours,
+            sites=self._sites,
             clock=time.time,
         )
         (slots or self._own_slots).join(self._dispatcher)
@@ -213,7 +215,9 @@ class Server:
         self._keys.renew(fittings.keyring, fittings.key_records)
         self._quotas.replace_terms(fittings.quotas)
         self._settlement.renew(fittings.terms)
-        self._dispatcher.room = self._own_slots.room = fittings.room
+        self._sites.renew(fittings.lookup)
+        self._own_slots.renew(fittings.room)
+        self._dispatcher.room = fittings.room
         self._dispatcher.reroute()
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
@@ -235,6 +239,9 @@ class Server:
             if self._http is not None:
                 tasks.create_task(self._http.drain(limit), name="drain HTTP")
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
+
+    def _fixed_site(self, destination: Destination) -> str | None:
+        return fixed_site(self._fittings.ways[destination.route, destination.road])
 
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(

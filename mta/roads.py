@@ -10,6 +10,7 @@ from mta.model.listener import TlsStart
 from mta.model.source import Source
 
 from mta.rules.delivery.progress import Mode
+from mta.rules.pacing.limits import LOCAL, SMARTHOST
 from mta.rules.routes.choose import Rule
 from mta.rules.tls.demand import demand_for
 
@@ -195,6 +196,14 @@ class _Survey:
 
 def _sources(entries: Iterable[SourceAddress]) -> tuple[Source, ...]:
     return tuple([entry.source() for entry in entries])
+
+
+def fixed_site(ways: Sequence[Way]) -> str | None:
+    """The site of mail that goes these ways; None where each domain has its own."""
+    relay = ways[0].relay
+    if relay is None:
+        return None
+    return f"{SMARTHOST if ways[0].port else LOCAL}{relay}"
 
 
 def _timeouts(delivery: Delivery) -> Timeouts:

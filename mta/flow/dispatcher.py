@@ -11,7 +11,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
 from typing import Any
@@ -30,13 +30,26 @@ from mta.flow.hurry import Hurry
 from mta.flow.lane import Lane, Waiter
 from mta.flow.ports import Clock, SlotKeeper, Spool
 from mta.flow.settlement import Settlement
+from mta.flow.sites import Sites
 from mta.flow.slots import Room
 
 log = logging.getLogger(__name__)
 
 MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
 NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
+MAX_FINDERS = 100  # sites that are looked for at once
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
+
+
+@dataclass(slots=True)
+class Trip:
+    """One connection and its lane: how many more messages it may carry, and has carried."""
+
+    lane: Lane
+    courier: Courier
+    site: str
+    left: int
+    sent: int = 0
 
 
 class Dispatcher:
@@ -51,6 +64,7 @@ class Dispatcher:
         settlement: Settlement,
         courier_to: Callable[[Destination], Courier],
         detours: Detours,
+        sites: Sites,
         clock: Clock,
     ) -> None:
         self.room = room
@@ -59,9 +73,12 @@ class Dispatcher:
         self._settlement = settlement
         self._courier_to = courier_to
         self._detours = detours
+        self._sites = sites
         self._clock = clock
         self._lanes: dict[Destination, Lane] = {}
         self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
+        self._unknown: deque[Lane] = deque()  # the same, but that their sites are to be found
+        self._finders: set[asyncio.Task[None]] = set()
         self._shortage = 0  # how many wait for a slot, here or in other processes
         self._later: list[tuple[float, int, Consignment]] = []
         self._hurry = Hurry()
@@ -116,17 +133,17 @@ class Dispatcher:
         for consignment in self._hurry.due(now):
             self._take_aside(consignment)
         while self._turns:
-            self._slots.ask(self, self._turns.popleft().destination)
+            self._ask(self._turns.popleft())
         self._slots.grant()
 
-    def granted(self, destination: Destination) -> None:
+    def granted(self, destination: Destination, site: str, messages: int) -> None:
         """Start a trip with a slot that was asked for, or give it back."""
         lane = self._lane_to(destination)
         lane.is_in_line = False
         if self._may_travel(lane) and self._spool.is_writable and not self._is_stopping:
-            self._start_trip(lane)
+            self._start_trip(Trip(lane, self._courier_to(destination), site, messages))
         else:  # since it was asked for, other trips went on
-            self._slots.give_back(self, destination)
+            self._slots.give_back(self, destination, site, unused=messages)
             self._give_turn(lane)
 
     def wanted_back(self, destination: Destination) -> None:
@@ -151,6 +168,8 @@ class Dispatcher:
         """
         self._is_stopping = True
         self._something_changed.set()
+        for finder in self._finders:
+            finder.cancel()
         for waiter in list(self._lingering):
             self._end_lingering(waiter)
         if self._trips:
@@ -161,12 +180,13 @@ class Dispatcher:
             _, left = await asyncio.wait(self._trips, timeout=1)
             if left:
                 log.warning("waiting for replies to what is out already: %d deliveries", len(left))
-        await asyncio.gather(*self._trips, return_exceptions=True)
+        await asyncio.gather(*self._trips, *self._finders, return_exceptions=True)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way or due."""
-        return len(self._trips) == len(self._lingering) and not self._turns
+        is_still = len(self._trips) == len(self._lingering)
+        return is_still and not self._turns and not self._finders
 
     def _schedule(self, waiting: Iterable[Consignment]) -> None:
         now = self._clock()
@@ -183,6 +203,8 @@ class Dispatcher:
         moments = [self._later[0][0]] if self._later else []
         if (hurried_at := self._hurry.next_at) is not None:
             moments.append(hurried_at)
+        if (granted_at := self._slots.next_at) is not None:
+            moments.append(granted_at)
         return max(0.0, min(moments) - self._clock()) if moments else None
 
     def _make_ready(self, consignment: Consignment) -> None:
@@ -262,47 +284,72 @@ class Dispatcher:
     def _may_travel(self, lane: Lane) -> bool:
         return lane.has_mail and not (lane.breaker.is_probing and lane.trips)
 
-    def _start_trip(self, lane: Lane) -> None:
+    def _ask(self, lane: Lane) -> None:
+        """Ask for a slot for a lane, once its site is known."""
+        site = self._sites.known(lane.destination)
+        if site is not None:
+            lane.site = site
+            self._slots.ask(self, lane.destination, site)
+            return
+        self._unknown.append(lane)
+        if len(self._finders) < MAX_FINDERS:
+            finder = asyncio.create_task(self._find_sites(), name="finder of sites")
+            self._finders.add(finder)
+            finder.add_done_callback(self._finders.discard)
+
+    async def _find_sites(self) -> None:
+        """Find the sites of lanes that want a trip, as long as there are such."""
+        while self._unknown:
+            lane = self._unknown.popleft()
+            try:
+                await self._sites.find(lane.destination)
+            except Exception:
+                log.exception("%s: to find its site ended in a bug", lane.destination)
+                await asyncio.sleep(NEXT_LOOK)
+            self._turns.append(lane)
+            self._something_changed.set()
+
+    def _start_trip(self, trip: Trip) -> None:
+        lane = trip.lane
         lane.trips += 1
-        courier = self._courier_to(lane.destination)
-        trip = asyncio.create_task(
-            self._trip(lane, courier, lane.take()), name=f"trip to {lane.destination}"
+        task = asyncio.create_task(
+            self._travel(trip, lane.take()), name=f"trip to {lane.destination}"
         )
-        self._trips.add(trip)
-        trip.add_done_callback(self._trips.discard)
+        self._trips.add(task)
+        task.add_done_callback(self._trips.discard)
         self._give_turn(lane)
 
-    async def _trip(self, lane: Lane, courier: Courier, first: Consignment) -> None:
+    async def _travel(self, trip: Trip, first: Consignment) -> None:
         """Carry a lane's mail over one connection, until there is none or others need the room."""
-        carried = 0
         consignment: Consignment | None = first
         try:
             while consignment is not None:
-                await self._carry(lane, courier, consignment)
-                carried += 1
-                consignment = await self._following(lane, courier, carried)
+                trip.left -= 1
+                await self._carry(trip, consignment)
+                consignment = await self._following(trip)
         finally:
-            await courier.close()
-            self._end_trip(lane)
+            await trip.courier.close()
+            self._end_trip(trip)
 
-    def _end_trip(self, lane: Lane) -> None:
+    def _end_trip(self, trip: Trip) -> None:
+        lane = trip.lane
         lane.trips -= 1
         lane.owed = min(lane.owed, lane.trips)
-        self._slots.give_back(self, lane.destination)
+        self._slots.give_back(self, lane.destination, trip.site, unused=trip.left, sent=trip.sent)
         self._give_turn(lane)
         self._something_changed.set()  # there is room for another
 
-    async def _following(self, lane: Lane, courier: Courier, carried: int) -> Consignment | None:
-        """The next message for the connection of a trip that has carried so many; or none."""
+    async def _following(self, trip: Trip) -> Consignment | None:
+        """The next message for the connection of a trip; or none."""
+        lane = trip.lane
         if lane.owed:
             lane.owed -= 1
             return None
-        is_full = carried >= self.room.messages_per_connection
-        if is_full or self._shortage or self._is_stopping or not self._spool.is_writable:
+        if not trip.left or self._shortage or self._is_stopping or not self._spool.is_writable:
             return None
         if lane.has_mail:
             return lane.take()
-        return await self._linger(lane) if courier.is_connected else None
+        return await self._linger(lane) if trip.courier.is_connected else None
 
     async def _linger(self, lane: Lane) -> Consignment | None:
         """Keep the connection a moment: more mail for the same place often follows soon."""
@@ -325,17 +372,16 @@ class Dispatcher:
             lane.lingering.remove(waiter)
             waiter.set_result(consignment)
 
-    async def _carry(self, lane: Lane, courier: Courier, consignment: Consignment) -> None:
+    async def _carry(self, trip: Trip, consignment: Consignment) -> None:
         try:
-            again = await self._attempt(lane, courier, consignment)
+            again = await self._attempt(trip, consignment)
         except Exception:
             log.exception("%s: the attempt ended in a bug", consignment.envelope.id)
             again = [replace(consignment, due_at=self._clock() + AFTER_A_BUG)]
         self._schedule(again)
 
-    async def _attempt(
-        self, lane: Lane, courier: Courier, consignment: Consignment
-    ) -> list[Consignment]:
+    async def _attempt(self, trip: Trip, consignment: Consignment) -> list[Consignment]:
+        lane = trip.lane
         has_deadline = consignment.envelope.request.deadline is not None
         if has_deadline and not self._hurry.leave(consignment):
             return []  # it waited here for too long, and went elsewhere
@@ -344,7 +390,8 @@ class Dispatcher:
         shut = lane.breaker.suspends(self._clock())
         if shut is not None and not self._detours.is_probe(consignment):
             return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)
-        outcomes = await self._outcomes(courier, consignment)
+        outcomes = await self._outcomes(trip.courier, consignment)
+        trip.sent += 1
         plan = self._settlement.terms.of(lane.destination.route).plan
         lane.breaker = after_outcomes(lane.breaker, outcomes, plan, self._clock())
         self._give_turn(lane)  # a lane that is whole again has room for more trips

@@ -19,6 +19,7 @@ class Lane:
     """One destination's mail that is due, and what is known of its reach."""
 
     destination: Destination
+    site: str = ""  # "" where it has yet to be found
     ready: deque[Consignment] = field(default_factory=deque)
     ranked: list[Ranked] = field(default_factory=list)  # a heap of those with a priority
     trips: int = 0

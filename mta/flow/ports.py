@@ -184,8 +184,8 @@ class Connector(Protocol):
 class SlotHolder(Protocol):
     """Who connects: it asks for a slot before, and gives it back after."""
 
-    def granted(self, destination: Destination) -> None:
-        """A slot that was asked for: use it, or give it back."""
+    def granted(self, destination: Destination, site: str, messages: int) -> None:
+        """A slot that was asked for, for so many messages: use it, or give it back."""
 
     def wanted_back(self, destination: Destination) -> None:
         """Others have fewer connections there: give one back after the message under way."""
@@ -195,19 +195,37 @@ class SlotHolder(Protocol):
 
 
 class SlotKeeper(Protocol):
-    """Grants connections, so that the limits hold for all processes together."""
+    """Grants connections, so that the limits hold for all processes together.
+
+    A site is who serves a destination: see `flow.sites`.
+    """
 
     def join(self, holder: SlotHolder) -> None:
         """Another one may ask from now on."""
 
-    def ask(self, holder: SlotHolder, destination: Destination) -> None:
+    def ask(self, holder: SlotHolder, destination: Destination, site: str) -> None:
         """Stand in line for one connection; it comes by `SlotHolder.granted`."""
 
-    def give_back(self, holder: SlotHolder, destination: Destination) -> None:
-        """A connection that was granted is closed, or not wanted."""
+    def give_back(
+        self,
+        holder: SlotHolder,
+        destination: Destination,
+        site: str,
+        *,
+        unused: int = 0,
+        sent: int = 0,
+    ) -> None:
+        """A connection that was granted is closed, or not wanted: `unused` messages are left.
+
+        `sent` are those that went since it was granted.
+        """
 
     def grant(self) -> None:
         """Grant what there is room for."""
+
+    @property
+    def next_at(self) -> float | None:
+        """When to call `grant` again for what time alone keeps back; None: there is none."""
 
 
 class EventLog(Protocol):

@@ -1,24 +1,29 @@
-"""Who may connect, and where to: so many connections in all, so many to each destination.
+"""Who may connect, and where to: so many connections in all, so many to each site, at its pace.
 
 There is one `Slots` for the whole server. Its holders are the dispatchers, one in each process.
 """
 
-from collections import Counter, deque
-from dataclasses import dataclass
-from typing import TypeVar
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from math import inf
 
 from mta.model.envelope import Destination
 
-from mta.flow.ports import SlotHolder
+from mta.rules.pacing.limits import Pacing, SiteLimits
 
-T = TypeVar("T")
+from mta.flow.ports import Clock, SlotHolder
+from mta.flow.siteroom import Berth, SiteRoom
+
+MAX_IDLE_SITES = 10_000  # past which what is known of idle sites is let go
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much may be under way at once: connections in all, and to one destination.
+    """How much may be under way at once: connections in all, and to one site.
 
-    `linger` is how long a connection is kept for more mail, in seconds, while nobody else
+    `per_destination` and `messages_per_connection` are for sites of which `pacing` says nothing
+    else. `linger` is how long a connection is kept for more mail, in seconds, while nobody else
     needs its room.
     """
 
@@ -26,25 +31,43 @@ class Room:
     per_destination: int
     messages_per_connection: int
     linger: float = 0.0
+    pacing: Pacing = field(default_factory=Pacing)
+
+    def limits_of(self, site: str) -> SiteLimits:
+        """What one site is sent at most."""
+        default = SiteLimits(self.per_destination, self.messages_per_connection)
+        return self.pacing.limits_of(site, default)
 
 
 class Slots:
     """Grants connections in the order in which they are asked for.
 
-    Who waits for room in all waits in one line. Who waits for a full destination waits beside
-    it, in nobody's way, and whoever holds most there is asked to give one back if that is
+    Who waits for room in all waits in one line. Who waits for a full site, or for its time, waits
+    beside it, in nobody's way, and whoever holds most there is asked to give one back if that is
     fairer.
     """
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, room: Room, *, clock: Clock) -> None:
+        self._room = room
+        self._clock = clock
         self._holders: list[SlotHolder] = []
-        self._held: Counter[tuple[SlotHolder, Destination]] = Counter()
-        self._taken: Counter[Destination] = Counter()
+        self._sites: dict[str, SiteRoom] = {}
         self._total = 0
-        self._line: deque[tuple[SlotHolder, Destination]] = deque()
-        self._beside: dict[Destination, deque[SlotHolder]] = {}
+        self._line: deque[tuple[SlotHolder, Destination, SiteRoom]] = deque()
+        self._waking: list[tuple[float, str]] = []  # a heap of sites that only time opens
         self._shortage = 0
+
+    @property
+    def next_at(self) -> float | None:
+        """When there will be something to grant that time alone keeps back."""
+        return self._waking[0][0] if self._waking else None
+
+    def renew(self, room: Room) -> None:
+        """Put other limits in force."""
+        self._room = room
+        for site in self._sites.values():
+            site.renew(room.limits_of(site.name))
+            self._expect(site)
 
     def join(self, holder: SlotHolder) -> None:
         """Another one may ask from now on."""
@@ -53,57 +76,112 @@ class Slots:
     def leave(self, holder: SlotHolder) -> None:
         """One is gone, with all that it held and asked for."""
         self._holders.remove(holder)
-        self._line = deque(ask for ask in self._line if ask[0] is not holder)
-        for waiting in self._beside.values():
-            if holder in waiting:
-                waiting.remove(holder)
-        for (owner, destination), count in list(self._held.items()):
-            for _ in range(count if owner is holder else 0):
-                self.give_back(holder, destination)
+        kept = deque(ask for ask in self._line if ask[0] is not holder)
+        for _, _, site in self._line:
+            site.in_line = 0
+        for _, _, site in kept:
+            site.in_line += 1
+        self._line = kept
+        for site in list(self._sites.values()):
+            site.waiting = deque(berth for berth in site.waiting if berth[0] is not holder)
+            for (owner, destination), count in list(site.held.items()):
+                for _ in range(count if owner is holder else 0):
+                    self.give_back(holder, destination, site.name)
 
-    def ask(self, holder: SlotHolder, destination: Destination) -> None:
+    def ask(self, holder: SlotHolder, destination: Destination, site: str) -> None:
         """Stand in line for one connection; `grant` brings it."""
-        if self._taken[destination] < self.room.per_destination:
-            self._line.append((holder, destination))
-        else:
-            self._beside.setdefault(destination, deque()).append(holder)
-            self._ask_back(destination, holder)
+        self._stand(holder, destination, self._site(site))
 
-    def give_back(self, holder: SlotHolder, destination: Destination) -> None:
-        """A connection that was granted is closed, or not wanted."""
-        _count_down(self._held, (holder, destination))
-        _count_down(self._taken, destination)
+    def give_back(
+        self,
+        holder: SlotHolder,
+        destination: Destination,
+        site: str,
+        *,
+        unused: int = 0,
+        sent: int = 0,
+    ) -> None:
+        """A connection that was granted is closed, or not wanted: `unused` messages are left.
+
+        `sent` are those since it was granted, or since the last `report`.
+        """
         self._total -= 1
-        waiting = self._beside.get(destination)
-        if waiting:
-            self._line.append((waiting.popleft(), destination))
-        if not waiting:
-            self._beside.pop(destination, None)
+        its, now = self._sites[site], self._clock()
+        its.give_back(holder, destination, unused, sent, now)
+        self._expect(its)
 
     def grant(self) -> None:
         """Grant whatever there is room for, and say how many wait for room in all."""
-        while self._line and self._total < self.room.concurrency:
-            holder, destination = self._line.popleft()
-            if self._taken[destination] >= self.room.per_destination:
-                self.ask(holder, destination)  # it filled while this one stood in line
+        now = self._clock()
+        self._wake(now)
+        while self._line and self._total < self._room.concurrency:
+            holder, destination, site = self._line.popleft()
+            site.in_line -= 1
+            messages = site.take(holder, destination, now)
+            if not messages:  # it filled while this one stood in line
+                self._stand(holder, destination, site)
                 continue
-            self._taken[destination] += 1
             self._total += 1
-            self._held[holder, destination] += 1
-            holder.granted(destination)
+            if site.waiting:
+                self._expect(site)
+            holder.granted(destination, site.name, messages)
         if len(self._line) != self._shortage:
             self._shortage = len(self._line)
             for holder in self._holders:
                 holder.shortage_is(self._shortage)
 
-    def _ask_back(self, destination: Destination, asker: SlotHolder) -> None:
-        """Have the one who holds most there give one back, where that brings the two nearer."""
-        richest = max(self._holders, key=lambda holder: self._held[holder, destination])
-        if self._held[richest, destination] - self._held[asker, destination] > 1:
-            richest.wanted_back(destination)
+    def _site(self, name: str) -> SiteRoom:
+        site = self._sites.get(name)
+        if site is None:
+            if len(self._sites) >= MAX_IDLE_SITES:
+                self._let_go()
+            site = SiteRoom(name, self._room.limits_of(name), self._clock())
+            self._sites[name] = site
+        return site
+
+    def _stand(self, holder: SlotHolder, destination: Destination, site: SiteRoom) -> None:
+        now = self._clock()
+        if site.has_connection and site.opens_at(now) <= now:
+            self._line_up(holder, destination, site)
+            return
+        site.waiting.append((holder, destination))
+        if site.has_connection:
+            self._expect(site)
+        else:
+            _ask_back(site, (holder, destination))
+
+    def _line_up(self, holder: SlotHolder, destination: Destination, site: SiteRoom) -> None:
+        site.in_line += 1
+        self._line.append((holder, destination, site))
+
+    def _expect(self, site: SiteRoom) -> None:
+        """Let one that waits beside a site stand in line, now or when it is time."""
+        if not site.waiting or not site.has_connection:
+            return
+        now = self._clock()
+        at = site.opens_at(now)
+        if at <= now:
+            self._line_up(*site.waiting.popleft(), site)
+        elif at < site.wakes_at:
+            site.wakes_at = at
+            heapq.heappush(self._waking, (at, site.name))
+
+    def _wake(self, now: float) -> None:
+        while self._waking and self._waking[0][0] <= now:
+            at, name = heapq.heappop(self._waking)
+            site = self._sites.get(name)
+            if site is not None and site.wakes_at == at:
+                site.wakes_at = inf
+                self._expect(site)
+
+    def _let_go(self) -> None:
+        """Forget the sites where nothing is under way, and of which there is nothing to know."""
+        self._sites = {name: site for name, site in self._sites.items() if not site.is_idle}
 
 
-def _count_down(counter: Counter[T], key: T) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
+def _ask_back(site: SiteRoom, asker: Berth) -> None:
+    """Have the one who holds most there give one back, where that brings the two nearer."""
+    richest = max(site.held, key=site.held.__getitem__, default=asker)
+    if site.held[richest] - site.held[asker] > 1:
+        holder, destination = richest
+        holder.wanted_back(destination)

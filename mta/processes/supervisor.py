@@ -21,6 +21,7 @@ from mta.processes.words import RemoteHolder
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds until what ended is started again
+TICK = 1.0  # seconds between looks at the time
 SOUND_LIFE = 60.0  # seconds, after which an end counts as the first
 
 
@@ -44,7 +45,7 @@ class Supervisor:
         command: Sequence[str],
         sockets: Given = MappingProxyType({}),
     ) -> None:
-        self._slots = Slots(room)
+        self._slots = Slots(room, clock=time.time)
         self._count = count
         self._ports = tuple(ports)
         self._command = tuple(command)
@@ -65,13 +66,16 @@ class Supervisor:
                     tasks.create_task(self._keep_alive(number), name=f"process {number + 1}")
                     for number in range(self._count)
                 ]
+                timer = tasks.create_task(self._grant_in_time(), name="timer")
+                await asyncio.wait(lives)
+                timer.cancel()
         except* StartError as group:
             raise StartError(str(group.exceptions[0])) from None
         return max(abs(life.result()) for life in lives)
 
     def reload(self, room: Room) -> None:
         """Have all workers read their settings again; `room` is in force at once."""
-        self._slots.room = room
+        self._slots.renew(room)
         self._slots.grant()
         for channel in self._channels.values():
             channel.say("reload")
@@ -141,6 +145,14 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for us: we tell it in our own time
             )
         return ours, child
+
+    async def _grant_in_time(self) -> None:
+        """Grant what time alone keeps back."""
+        while True:
+            await asyncio.sleep(TICK)
+            at = self._slots.next_at
+            if at is not None and at <= time.time():
+                self._slots.grant()
 
     def _heard(self, number: int, holder: RemoteHolder, words: list[Any]) -> None:
         if words != ["ready"]:

@@ -1,7 +1,9 @@
 """Slots across processes: what the dispatcher of one says, and the keeper in another hears.
 
-ask, back                  worker to supervisor, with road, domain and route
-granted, wanted, shortage  supervisor to worker, with the same, or with a number
+ask, back                  worker to supervisor: a destination, its site, what was used
+granted, wanted, shortage  supervisor to worker: a destination, its site and messages, or a number
+
+A destination is three words: road, domain and route.
 """
 
 from collections.abc import Callable
@@ -25,24 +27,38 @@ class RemoteSlots:
         """See `SlotKeeper`: there is one holder here."""
         self._holder = holder
 
-    def ask(self, holder: SlotHolder, destination: Destination) -> None:
+    def ask(self, holder: SlotHolder, destination: Destination, site: str) -> None:
         """See `SlotKeeper`."""
         del holder
-        self._say("ask", *_words(destination))
+        self._say("ask", *_words(destination), site)
 
-    def give_back(self, holder: SlotHolder, destination: Destination) -> None:
+    def give_back(
+        self,
+        holder: SlotHolder,
+        destination: Destination,
+        site: str,
+        *,
+        unused: int = 0,
+        sent: int = 0,
+    ) -> None:
         """See `SlotKeeper`."""
         del holder
-        self._say("back", *_words(destination))
+        self._say("back", *_words(destination), site, unused, sent)
 
     def grant(self) -> None:
         """See `SlotKeeper`: the keeper grants by itself."""
+
+    @property
+    def next_at(self) -> float | None:
+        """See `SlotKeeper`: the keeper knows the time."""
+        return None
 
     def heard(self, word: str, *rest: str) -> None:
         """Pass a word of the keeper's on."""
         assert self._holder is not None, "the dispatcher joins before anybody speaks"
         if word == "granted":
-            self._holder.granted(_destination(*rest))
+            *destination, site, messages = rest
+            self._holder.granted(_destination(*destination), site, int(messages))
         elif word == "wanted":
             self._holder.wanted_back(_destination(*rest))
         elif word == "shortage":
@@ -56,9 +72,9 @@ class RemoteHolder:
         self._say = say
         self._slots = slots
 
-    def granted(self, destination: Destination) -> None:
+    def granted(self, destination: Destination, site: str, messages: int) -> None:
         """See `SlotHolder`."""
-        self._say("granted", *_words(destination))
+        self._say("granted", *_words(destination), site, messages)
 
     def wanted_back(self, destination: Destination) -> None:
         """See `SlotHolder`."""
@@ -71,9 +87,12 @@ class RemoteHolder:
     def heard(self, word: str, *rest: str) -> None:
         """Pass a word of the worker's on."""
         if word == "ask":
-            self._slots.ask(self, _destination(*rest))
+            *destination, site = rest
+            self._slots.ask(self, _destination(*destination), site)
         elif word == "back":
-            self._slots.give_back(self, _destination(*rest))
+            *destination, site, unused, sent = rest
+            used = {"unused": int(unused), "sent": int(sent)}
+            self._slots.give_back(self, _destination(*destination), site, **used)
         self._slots.grant()
 
 

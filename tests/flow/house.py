@@ -41,6 +41,7 @@ from mta.flow.quotas import Quotas, QuotaTerms
 from mta.flow.register import Register
 from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement, Terms
+from mta.flow.sites import Sites
 from mta.flow.slots import Room, Slots
 
 from tests.flow.memory_spool import MemorySpool
@@ -293,7 +294,8 @@ class House:
             chance=lambda: 0.5,
         )
         room = room or Room(concurrency=100, per_destination=10, messages_per_connection=100)
-        self.slots = Slots(room)
+        self.slots = Slots(room, clock=self.clock)
+        self.finder = Sites(lookup=self.world, fixed=self._fixed_site, clock=self.clock)
         self.dispatcher = Dispatcher(
             room=room,
             slots=self.slots,
@@ -301,6 +303,7 @@ class House:
             settlement=self.settlement,
             courier_to=self._courier_to,
             detours=self.detours,
+            sites=self.finder,
             clock=self.clock,
         )
         self.slots.join(self.dispatcher)
@@ -339,6 +342,12 @@ class House:
             assurance=self.assurance,
             refusals=self.refusals,
         )
+
+    def _fixed_site(self, destination: Destination) -> str | None:
+        relay = self._relays(destination)[0]
+        if relay is None and destination.domain in self.sites:
+            return self.sites[destination.domain]
+        return None if relay is None else f"smarthost:{relay}"
 
     def _relays(self, destination: Destination) -> Sequence[str | None]:
         if destination.road is Road.DIRECT:

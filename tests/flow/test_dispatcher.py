@@ -170,8 +170,7 @@ async def test_stopping_lets_what_is_under_way_end() -> None:
     gate = asyncio.Event()
     house = House({"there.test": Peer(gate=gate)})
     await house.submit("bob@there.test")
-    house.dispatcher.start_due()
-    await asyncio.sleep(0)
+    await house.let_run()
 
     asyncio.get_running_loop().call_later(0.01, gate.set)
     await house.dispatcher.stop(limit=10)
@@ -184,8 +183,7 @@ async def test_stopping_lets_what_is_under_way_end() -> None:
 async def test_stopping_cuts_off_what_does_not_end_in_time_and_keeps_it() -> None:
     house = House({"there.test": Peer(gate=asyncio.Event())})
     await house.submit("bob@there.test")
-    house.dispatcher.start_due()
-    await asyncio.sleep(0)
+    await house.let_run()
 
     await house.dispatcher.stop(limit=0.01)
 
@@ -220,8 +218,7 @@ async def test_stopping_waits_for_a_final_dot_and_says_so() -> None:
     gate = FinalDot()
     house = House({"there.test": Peer(gate=gate)})
     await house.submit("bob@there.test")
-    house.dispatcher.start_due()
-    await asyncio.sleep(0)
+    await house.let_run()
 
     opener = Opener(gate)
     dispatcher.log.addHandler(opener)

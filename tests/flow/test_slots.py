@@ -7,10 +7,21 @@ from hypothesis import strategies as st
 
 from mta.model.envelope import Destination, Road
 
+from mta.rules.pacing.limits import DAY, Pacing, SiteChanges, WarmUp
+
 from mta.flow.ports import SlotHolder
 from mta.flow.slots import Room, Slots
 
-THERE, ELSE = (Destination(Road.DIRECT, domain) for domain in ("there.test", "else.test"))
+from tests.flow.house import START
+
+THERE, ELSE, NEAR = (
+    Destination(Road.DIRECT, domain) for domain in ("there.test", "else.test", "near.test")
+)
+SITES = {THERE: "there.test", ELSE: "else.test", NEAR: "there.test"}
+
+
+def clock() -> float:
+    return START
 
 
 class Process:
@@ -20,13 +31,16 @@ class Process:
         self.held: Counter[Destination] = Counter()
         self.asked_back: list[Destination] = []
         self.shortage = 0
+        self.messages: list[int] = []  # of each grant
         self._slots = slots
         self._is_willing = is_willing
         holder: SlotHolder = self
         slots.join(holder)
 
-    def granted(self, destination: Destination) -> None:
+    def granted(self, destination: Destination, site: str, messages: int) -> None:
+        assert site == SITES[destination]
         self.held[destination] += 1
+        self.messages.append(messages)
 
     def wanted_back(self, destination: Destination) -> None:
         self.asked_back.append(destination)
@@ -38,17 +52,18 @@ class Process:
 
     def ask(self, destination: Destination, times: int = 1) -> None:
         for _ in range(times):
-            self._slots.ask(self, destination)
+            self._slots.ask(self, destination, SITES[destination])
         self._slots.grant()
 
-    def give_back(self, destination: Destination) -> None:
+    def give_back(self, destination: Destination, unused: int = 0, sent: int = 0) -> None:
         self.held[destination] -= 1
-        self._slots.give_back(self, destination)
+        site = SITES[destination]
+        self._slots.give_back(self, destination, site, unused=unused, sent=sent)
         self._slots.grant()
 
 
 def room(concurrency: int, per_destination: int) -> Slots:
-    return Slots(Room(concurrency, per_destination, messages_per_connection=100))
+    return Slots(Room(concurrency, per_destination, messages_per_connection=100), clock=clock)
 
 
 def test_a_destination_s_limit_counts_for_all_processes_together() -> None:
@@ -120,7 +135,7 @@ def test_more_room_is_used_from_the_next_look_on() -> None:
     process.ask(THERE)
     process.ask(ELSE)
 
-    slots.room = Room(2, 2, messages_per_connection=100)
+    slots.renew(Room(2, 2, messages_per_connection=100))
     slots.grant()
 
     assert process.held[ELSE] == 1
@@ -153,3 +168,140 @@ def test_limits_hold_and_nobody_is_forgotten_whatever_comes(
         process.give_back(next(iter(+process.held)))
 
     assert not any(+process.held for process in processes)
+
+
+# Sites
+
+
+def test_the_domains_of_one_site_share_its_connections() -> None:
+    slots = room(100, 3)
+    process = Process(slots)
+
+    process.ask(THERE, 2)
+    process.ask(NEAR, 2)
+
+    assert process.held == {THERE: 2, NEAR: 1}
+    process.give_back(THERE)
+    assert process.held == {THERE: 1, NEAR: 2}
+
+
+def test_a_domain_that_has_all_of_a_sites_connections_gives_some_to_another_of_that_site() -> None:
+    slots = room(100, 4)
+    process = Process(slots, is_willing=True)
+    process.ask(THERE, 4)
+
+    process.ask(NEAR)
+    process.ask(NEAR)
+
+    assert process.held == {THERE: 2, NEAR: 2}
+    assert process.asked_back == [THERE, THERE]
+
+
+def test_a_grant_says_how_many_messages_it_is_for() -> None:
+    pacing = Pacing({"there.test": SiteChanges(messages=20)})
+    process = Process(Slots(Room(10, 10, 100, pacing=pacing), clock=clock))
+
+    process.ask(THERE)
+    process.ask(ELSE)
+
+    assert process.messages == [20, 100]
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_rate_lets_a_group_go_each_ten_seconds_and_gives_back_what_was_not_used() -> None:
+    time = Time()
+    pacing = Pacing({"there.test": SiteChanges(per_hour=3600)})
+    slots = Slots(Room(10, 10, 100, pacing=pacing), clock=time)
+    process = Process(slots)
+
+    process.ask(THERE)
+    process.ask(THERE)
+    assert process.messages == [20]  # what may go at once after a silence
+    assert slots.next_at == START + 10
+
+    time.now = START + 10
+    slots.grant()
+    assert process.messages == [20, 10]
+
+    process.give_back(THERE, unused=8)
+    process.ask(THERE)
+    assert process.messages == [20, 10]
+    time.now += 2
+    slots.grant()
+    assert process.messages == [20, 10, 10]
+    assert slots.next_at is None
+
+
+def test_who_waits_for_a_site_s_time_is_in_nobody_s_way() -> None:
+    time = Time()
+    pacing = Pacing({"there.test": SiteChanges(per_hour=60)})
+    slots = Slots(Room(1, 10, 100, pacing=pacing), clock=time)
+    process = Process(slots)
+    process.ask(THERE)
+    process.give_back(THERE)
+
+    process.ask(THERE, 5)
+    process.ask(ELSE)
+
+    assert process.held[ELSE] == 1
+    assert process.shortage == 0
+
+
+def test_connections_to_a_site_begin_no_faster_than_its_pause() -> None:
+    time = Time()
+    pacing = Pacing({"there.test": SiteChanges(pause=5.0)})
+    slots = Slots(Room(10, 10, 100, pacing=pacing), clock=time)
+    process = Process(slots)
+
+    process.ask(THERE, 3)
+    held = [process.held[THERE]]
+    for _ in range(2):
+        assert slots.next_at == time.now + 5
+        time.now += 5
+        slots.grant()
+        held.append(process.held[THERE])
+
+    assert held == [1, 2, 3]
+
+
+def test_a_warm_up_lets_no_more_go_today_than_it_says_and_goes_on_tomorrow() -> None:
+    time = Time()
+    time.now = START // DAY * DAY
+    pacing = Pacing({"there.test": SiteChanges(warm_up=WarmUp(time.now, (30, 60)), messages=20)})
+    slots = Slots(Room(10, 10, 100, pacing=pacing), clock=time)
+    process = Process(slots)
+
+    process.ask(THERE, 3)
+    assert process.messages == [20, 10]
+    assert slots.next_at == time.now + DAY
+    process.give_back(THERE, unused=10)
+    assert process.messages == [20, 10, 10]
+
+    process.ask(THERE)
+    time.now += DAY
+    slots.grant()
+    assert process.messages == [20, 10, 10, 20]
+
+
+def test_sites_that_nothing_is_known_of_are_forgotten_but_not_while_somebody_stands_in_line() -> (
+    None
+):
+    slots = room(1, 1)
+    process = Process(slots)
+    process.ask(THERE)
+    process.ask(ELSE)
+
+    slots._let_go()
+
+    assert set(slots._sites) == {"there.test", "else.test"}
+    process.give_back(THERE)
+    process.give_back(ELSE)
+    slots._let_go()
+    assert slots._sites == {}

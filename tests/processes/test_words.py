@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -20,6 +21,8 @@ from tests.flow.house import story
 OPEN: list[Channel] = []  # by the test that runs now
 THERE = Destination(Road.DIRECT, "there.test")
 RELAY = Destination(Road.SMARTHOST, "", "office")
+
+SITES = {THERE: "there.test", RELAY: "smarthost:relay.test"}
 
 
 def talk(test: Callable[[], Coroutine[object, object, None]]) -> Callable[[], None]:
@@ -52,7 +55,8 @@ class Dispatcher:
         self.shortage = 0
         self.news = asyncio.Event()
 
-    def granted(self, destination: Destination) -> None:
+    def granted(self, destination: Destination, site: str, messages: int) -> None:
+        assert (site, messages) == (SITES[destination], 100)
         self.held[destination] += 1
         self.news.set()
 
@@ -88,16 +92,16 @@ async def connected(keeper: Slots) -> tuple[Dispatcher, RemoteSlots, Channel]:
 
 @talk
 async def test_what_is_asked_for_is_granted_and_comes_back() -> None:
-    keeper = Slots(Room(10, 1, 100))
+    keeper = Slots(Room(10, 1, 100), clock=time.time)
     one, slots, _ = await connected(keeper)
     two, others, _ = await connected(keeper)
 
-    slots.ask(one, THERE)
+    slots.ask(one, THERE, SITES[THERE])
     await one.hears()
-    others.ask(two, THERE)
-    slots.give_back(one, THERE)
+    others.ask(two, THERE, SITES[THERE])
+    slots.give_back(one, THERE, SITES[THERE])
     await two.hears()
-    slots.ask(one, RELAY)
+    slots.ask(one, RELAY, SITES[RELAY])
     await one.hears()
 
     assert one.held == {THERE: 1, RELAY: 1}
@@ -106,14 +110,14 @@ async def test_what_is_asked_for_is_granted_and_comes_back() -> None:
 
 @talk
 async def test_who_has_most_hears_that_one_is_wanted_back() -> None:
-    keeper = Slots(Room(10, 2, 100))
+    keeper = Slots(Room(10, 2, 100), clock=time.time)
     rich, slots, _ = await connected(keeper)
     poor, others, _ = await connected(keeper)
-    slots.ask(rich, THERE)
-    slots.ask(rich, THERE)
+    slots.ask(rich, THERE, SITES[THERE])
+    slots.ask(rich, THERE, SITES[THERE])
     await rich.hears()
 
-    others.ask(poor, THERE)
+    others.ask(poor, THERE, SITES[THERE])
     await rich.hears()
 
     assert rich.wanted == [THERE]
@@ -121,13 +125,13 @@ async def test_who_has_most_hears_that_one_is_wanted_back() -> None:
 
 @talk
 async def test_all_hear_of_a_shortage() -> None:
-    keeper = Slots(Room(1, 1, 100))
+    keeper = Slots(Room(1, 1, 100), clock=time.time)
     one, slots, _ = await connected(keeper)
     two, others, _ = await connected(keeper)
-    slots.ask(one, THERE)
+    slots.ask(one, THERE, SITES[THERE])
     await one.hears()
 
-    others.ask(two, RELAY)
+    others.ask(two, RELAY, SITES[RELAY])
     await one.hears()
     await two.hears()
 
@@ -136,12 +140,12 @@ async def test_all_hear_of_a_shortage() -> None:
 
 @talk
 async def test_what_a_process_held_is_free_when_its_channel_ends() -> None:
-    keeper = Slots(Room(1, 1, 100))
+    keeper = Slots(Room(1, 1, 100), clock=time.time)
     one, slots, channel = await connected(keeper)
     two, others, _ = await connected(keeper)
-    slots.ask(one, THERE)
+    slots.ask(one, THERE, SITES[THERE])
     await one.hears()
-    others.ask(two, RELAY)
+    others.ask(two, RELAY, SITES[RELAY])
     await two.hears()  # of the shortage
 
     channel.close()

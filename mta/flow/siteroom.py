@@ -1,0 +1,146 @@
+"""What one site has room for: connections at once, and messages in a time."""
+
+from collections import Counter, deque
+from math import inf
+
+from mta.model.envelope import Destination
+
+from mta.rules.pacing.bucket import Bucket, filled, group, ready_at
+from mta.rules.pacing.limits import DAY, SiteLimits
+from mta.rules.pacing.pace import Pace, as_of, first_pace
+
+from mta.flow.ports import SlotHolder
+
+Berth = tuple[SlotHolder, Destination]  # who connects for which of the site's domains
+
+MEASURE = 60.0  # seconds over which our rate is measured
+
+
+class SiteRoom:
+    """The connections to one site, who has them and who waits, and its pace.
+
+    Moments are in Unix seconds.
+    """
+
+    def __init__(self, name: str, limits: SiteLimits, now: float) -> None:
+        self.name = name
+        self.pace = first_pace(limits)
+        self.taken = 0
+        self.in_line = 0  # asked for, and only wanting room in all
+        self.held: Counter[Berth] = Counter()
+        self.waiting: deque[Berth] = deque()
+        self.wakes_at = inf  # when its keeper looks at it again
+        self.day = now // DAY
+        self.sent_today = 0
+        self._bucket = Bucket(inf, now)  # as much as there may be
+        self._began_at = -inf  # the latest connection
+        self._measured_at = now
+        self._count = 0
+        self._rate_before = 0.0
+        self.renew(limits)
+
+    def renew(self, limits: SiteLimits) -> None:
+        """Put other limits in force."""
+        self.limits = limits
+        if self.pace.window > limits.connections:
+            self.pace = Pace(float(limits.connections), has_met_trouble=True)
+        # Nothing but the number of connections holds it back: as for nearly all sites.
+        self._is_plain = not (limits.per_hour or limits.pause or limits.warm_up)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or asked for, and there is nothing to remember."""
+        is_busy = self.taken or self.waiting or self.in_line
+        return not is_busy and self.pace.is_free and self.limits.warm_up is None
+
+    @property
+    def has_connection(self) -> bool:
+        """Whether there may be one more connection, as far as their number goes."""
+        return self.taken < int(self.pace.window)
+
+    def opens_at(self, now: float) -> float:
+        """When the next connection may begin: now, or at a moment that has yet to come."""
+        if self._is_plain and self.pace.is_free:
+            return now
+        self.pace = pace = as_of(self.pace, now)
+        at = now
+        if pace.is_shut:
+            at = pace.until
+        if self.left_today(now) == 0:
+            at = max(at, (now // DAY + 1) * DAY)
+        if self.limits.pause:
+            at = max(at, self._began_at + self.limits.pause)
+        rate = self._rate
+        if rate:
+            self._bucket = filled(self._bucket, rate, now)
+            at = max(at, ready_at(self._bucket, rate, self._group(rate)))
+        return at
+
+    def take(self, holder: SlotHolder, destination: Destination, now: float) -> int:
+        """Begin a connection; gives how many messages it is for, 0 where it may not begin now."""
+        if self.taken >= int(self.pace.window) or self.opens_at(now) > now:
+            return 0
+        self.taken += 1
+        self.held[holder, destination] += 1
+        if self._is_plain and self.pace.is_free:
+            return self.limits.messages
+        return self._take_messages(now)
+
+    def give_back(
+        self, holder: SlotHolder, destination: Destination, unused: int, sent: int, now: float
+    ) -> None:
+        """A connection has ended; of its messages `sent` went lately, and `unused` never."""
+        self.count(sent, now)
+        self.taken -= 1
+        berth = holder, destination
+        self.held[berth] -= 1
+        if not self.held[berth]:
+            del self.held[berth]
+        if not self._is_plain:
+            self.sent_today = max(0, self.sent_today - unused)
+        if self._rate and unused:
+            bucket = filled(self._bucket, self._rate, now)
+            self._bucket = filled(Bucket(bucket.tokens + unused, now), self._rate, now)
+
+    def count(self, messages: int, now: float) -> None:
+        """So many more messages were sent."""
+        if now >= self._measured_at + MEASURE:
+            self._rate_before = self._count / (now - self._measured_at)
+            self._measured_at, self._count = now, 0
+        self._count += messages
+
+    def measured(self, now: float) -> float:
+        """How many messages a second we sent lately."""
+        if now >= self._measured_at + MEASURE:
+            return self._count / (now - self._measured_at)
+        return max(self._rate_before, self._count / MEASURE)
+
+    def left_today(self, now: float) -> int | None:
+        """How many messages the warm-up leaves for today (UTC); None: it does not say."""
+        warm_up = self.limits.warm_up
+        cap = warm_up.cap_at(now) if warm_up is not None else None
+        if now // DAY != self.day:
+            self.day, self.sent_today = now // DAY, 0
+        return None if cap is None else max(0, cap - self.sent_today)
+
+    @property
+    def _rate(self) -> float:
+        """The messages a second that may be sent, 0.0 for any number."""
+        limit = (self.limits.per_hour or 0.0) / 3600
+        return min(limit, self.pace.rate) if limit and self.pace.rate else limit or self.pace.rate
+
+    def _group(self, rate: float) -> int:
+        return 1 if self.pace.is_probing else group(rate, self.limits.messages)
+
+    def _take_messages(self, now: float) -> int:
+        self._began_at = now
+        messages = 1 if self.pace.is_probing else self.limits.messages
+        rate = self._rate
+        if rate:
+            messages = max(1, min(messages, int(self._bucket.tokens)))
+            self._bucket = Bucket(self._bucket.tokens - messages, now)
+        left = self.left_today(now)
+        if left is not None:
+            messages = min(messages, left)
+        self.sent_today += messages
+        return messages
