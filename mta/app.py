@@ -151,6 +151,7 @@ class Server:
             settings.spool,
             spool=spool,
             settlement=self._settlement,
+            detours=self._detours,
             register=self._register,
             history=history,
             quotas=self._quotas,

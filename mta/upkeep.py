@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mta.model.trouble import LedgerError, SpoolError
 
+from mta.flow.detours import Detours
 from mta.flow.logins import Gatekeeper
 from mta.flow.quotas import Quotas
 from mta.flow.reach import Reach
@@ -16,6 +17,7 @@ from mta.flow.settlement import Settlement
 
 from mta.edge.history import History
 from mta.edge.memory import read_accounts, read_homes, write_accounts, write_homes
+from mta.edge.memory.roads import read_roads, write_roads
 from mta.edge.spool.files import FileSpool
 from mta.edge.submission import SubmissionServer
 from mta.edge.tls import CertificateError, ServerCertificate
@@ -32,6 +34,8 @@ SWEEP_INTERVAL = 3600.0  # seconds between looks for what was kept long enough
 USERS_INTERVAL = 1.0  # seconds between looks whether the users' file was changed
 CERTIFICATE_INTERVAL = 5.0  # the same for the certificate's files
 NAMES_INTERVAL = 1.0  # seconds between looks whether our reverse names are to be looked at
+ROADS_INTERVAL = 1.0  # the same for which roads are shut
+ROADS = "roads.json"  # which those are, in the spool's folder
 COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 KEYS_INTERVAL = 5.0  # seconds between looks whether there is something to do for DKIM keys
 TERM_INTERVAL = 86_400.0  # seconds between looks whether the certificate ends soon
@@ -46,6 +50,7 @@ class Upkeep:
         *,
         spool: FileSpool,
         settlement: Settlement,
+        detours: Detours,
         register: Register,
         history: History | None,
         quotas: Quotas,
@@ -56,15 +61,17 @@ class Upkeep:
         reaches: Sequence[Reach],
         keys: KeyWatch,
     ) -> None:
-        """`folder` is where counts and homes are kept."""
+        """`folder` is where counts, homes and shut roads are kept."""
         self.reaches = reaches
         self._keys = keys
         self.users = users
         self.certificate = certificate
         self._counts_path = folder / "quotas.json"
         self._homes_path = folder / "logins.json"
+        self._roads_path = folder / ROADS
         self._spool = spool
         self._settlement = settlement
+        self._detours = detours
         self._register = register
         self._history = history
         self._quotas = quotas
@@ -80,6 +87,7 @@ class Upkeep:
                 (USERS_INTERVAL, self._renew_users),
                 (CERTIFICATE_INTERVAL, self._renew_certificate),
                 (COUNTS_INTERVAL, self.keep_counts),
+                (ROADS_INTERVAL, self._keep_roads),
                 (NAMES_INTERVAL, self._look_at_names),
                 (KEYS_INTERVAL, self._keys.step),
                 (TERM_INTERVAL, self._look_at_term),
@@ -97,8 +105,14 @@ class Upkeep:
         except (OSError, ValueError) as error:
             log.warning("users are strangers wherever they log in next: %s", error)
 
+        try:
+            self._detours.restore(read_roads(self._roads_path))
+        except (OSError, ValueError) as error:
+            log.warning("every road is tried, whichever was shut before: %s", error)
+
     async def keep_counts(self) -> None:
         """Write down what was counted, where anything was."""
+        await self._keep_roads()
         accounts, homes = self._quotas.changed_accounts(), self._gatekeeper.new_homes()
         try:
             if accounts is not None:
@@ -107,6 +121,15 @@ class Upkeep:
                 await asyncio.to_thread(write_homes, self._homes_path, homes)
         except OSError as error:
             log.warning("what was counted for quotas and logins is not kept: %s", error)
+
+    async def _keep_roads(self) -> None:
+        roads = self._detours.changed_roads()
+        if roads is None:
+            return
+        try:
+            await asyncio.to_thread(write_roads, self._roads_path, roads)
+        except OSError as error:
+            log.warning("which roads are shut is not kept: %s", error)
 
     async def _tidy_mail(self) -> None:
         try:
