@@ -215,6 +215,7 @@ def _timeouts(delivery: Delivery) -> Timeouts:
         mail=given.command,
         rcpt=given.command,
         data=given.data,
+        transaction=given.transaction,
         block=given.block,
         final_dot=given.final_dot,
     )

@@ -43,6 +43,7 @@ class Timeouts(Section):
     greeting: Duration = 5 * MINUTE
     command: Duration = 5 * MINUTE
     data: Duration = 2 * MINUTE
+    transaction: Duration = HOUR
     block: Duration = 3 * MINUTE
     final_dot: Duration = 10 * MINUTE
 

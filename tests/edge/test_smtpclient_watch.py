@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any, cast
 
 from mta.edge.smtpclient.watch import STEP, Watch
@@ -148,3 +149,34 @@ def test_no_timer_outlives_the_connection() -> None:
 
     assert clock.timers == []
     assert not watch.is_on
+
+
+def test_all_limits_together_have_one_end() -> None:
+    clock = Clock()
+    watch, said = watch_on(clock)
+    watch.bound(25)
+    for _ in range(2):
+        watch.start(10, "gave no reply")
+        clock.advance(9)
+    watch.start(10, "gave no reply")
+
+    clock.advance(6.9)
+    in_time = list(said)
+    clock.advance(0.1)
+
+    assert in_time == []
+    assert said == ["the peer took longer than 25 seconds for one message"]
+
+
+def test_an_end_that_is_taken_back_ends_nothing() -> None:
+    clock = Clock()
+    watch, said = watch_on(clock)
+    watch.bound(5)
+    watch.bound(inf)
+
+    watch.start(10, "gave no reply")
+    clock.advance(9.9)
+    assert said == []
+    clock.advance(0.1)
+
+    assert said == ["the peer gave no reply within 10 seconds"]

@@ -16,9 +16,11 @@ from mta.edge.smtpclient.wire import ConversationError, Wire
 class Timeouts:
     """How long a peer may take, in seconds (RFC 5321 §4.5.3.2). Each bounds a whole reply.
 
-    `block` bounds the wait for room to write the next part of the content. `final_dot` must not
-    be shortened in earnest: who gives up early sends the message twice (RFC 1047). `haste` is for
-    connecting where another address of the same host is tried next: three SYNs may be lost.
+    `transaction` bounds all of a message but the wait for its last reply: who dribbles holds a
+    connection no longer than that. `block` bounds the wait for room to write the next part of the
+    content. `final_dot` must not be shortened in earnest: who gives up early sends the message
+    twice (RFC 1047). `haste` is for connecting where another address of the same host is tried
+    next: three SYNs may be lost.
     """
 
     connect: float = 30
@@ -28,6 +30,7 @@ class Timeouts:
     mail: float = 300
     rcpt: float = 300
     data: float = 120
+    transaction: float = 3600
     block: float = 180
     final_dot: float = 600
     quit: float = 5

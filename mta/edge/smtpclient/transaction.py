@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import IncrementalNewlineDecoder
+from math import inf
 
 from mta.model.domain import TlsFacts
 from mta.model.envelope import Letter
@@ -42,6 +43,7 @@ class Transaction:
     async def outcomes(self) -> tuple[Outcome, ...]:
         """Carry the letter; gives an outcome for each recipient, in their order."""
         self._talk.stage = Stage.SENDER
+        self._talk.wire.bound(self._talk.timeouts.transaction)
         try:
             common = await self._common_outcome()
         except Refused as refused:
@@ -156,6 +158,8 @@ class Transaction:
 
     async def _offer_content(self) -> None:
         self._talk.stage = Stage.CONTENT
+        if not self._is_pipelined:
+            self._expect_time()
         reply = await self._ask(b"DATA\r\n", self._talk.timeouts.data)
         if reply.is_go_ahead:
             return
@@ -167,6 +171,7 @@ class Transaction:
     async def _carry_content(self) -> Outcome:
         """Send the content; from its final dot on, cancellation waits for the reply."""
         talk, wire = self._talk, self._talk.wire
+        self._expect_time()
         wire.expect(self._count_left() if talk.is_lmtp else 1)
         following = blocks(self._letter.content)
         block = next(following)
@@ -176,8 +181,17 @@ class Transaction:
             await wire.room(talk.timeouts.block)
             if wire.has_spoken:
                 return await self._interrupted()
+        if self._letter.request.deadline is not None:
+            # The final dot by itself, when the peer has the rest: nobody has it before.
+            wire.put(block[:-3])
+            block = block[-3:]
+            await wire.drained(talk.timeouts.block)
+            if wire.has_spoken:
+                return await self._interrupted()
+            self._expect_time()
         wire.put(block)
         self._is_complete = True
+        wire.bound(inf)
         if talk.is_lmtp:
             return await self._hear_for_each()
         return self._last_outcome(await wire.last_word(talk.timeouts.final_dot))
@@ -207,6 +221,12 @@ class Transaction:
         if self._letter.request.deadline is not None and talk.offers.has_deliverby:
             outcome = replace(outcome, peer_keeps_deadline=True)
         return replace(outcome, peer_reports=True) if self._tells_wishes else outcome
+
+    def _expect_time(self) -> None:
+        """Break off where nobody may have the message any more. Raises ConversationError."""
+        by = self._letter.request.deadline
+        if by is not None and deadline.is_over(by, self._talk.clock()):
+            raise self._talk.wire.end("the time that its sender gave it is over", 4, 7)
 
     async def _interrupted(self) -> Outcome:
         """What the peer said before it had the whole content. It cannot have taken the message."""

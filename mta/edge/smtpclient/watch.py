@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 
 # Seconds until a timer goes off at the latest. No limit of so many or more, as QUIT's is by
 # default, can then end before a timer that was set earlier, and need another.
@@ -20,6 +21,8 @@ class Watch:
         self._loop = loop
         self._on_late = on_late
         self._deadline: float | None = None
+        self._end = inf  # of all limits together
+        self._whole = 0.0
         self._limit = 0.0
         self._complaint = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -38,9 +41,14 @@ class Watch:
         self._limit = limit
         self._complaint = complaint
         now = self._loop.time()
-        self._deadline = now + limit
+        self._deadline = min(now + limit, self._end)
         if self._timer is None or self._deadline < self._goes_off_at:
             self._set_timer(min(self._deadline, now + STEP))
+
+    def bound(self, limit: float) -> None:
+        """All that is waited for from now on has `limit` seconds together; inf takes that back."""
+        self._whole = limit
+        self._end = self._loop.time() + limit
 
     def stop(self) -> None:
         """No limit runs any more."""
@@ -72,7 +80,10 @@ class Watch:
             self._set_timer(min(self._deadline, now + STEP))
             return
         self._deadline = None
-        self._on_late(f"the peer {self._complaint} within {self._limit:.3g} seconds")
+        if now < self._end:
+            self._on_late(f"the peer {self._complaint} within {self._limit:.3g} seconds")
+        else:
+            self._on_late(f"the peer took longer than {self._whole:.6g} seconds for one message")
 
 
 def _tell_nobody(_: str) -> None:

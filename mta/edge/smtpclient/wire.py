@@ -120,6 +120,19 @@ class Wire(SMTPProtocol):
         except SMTPServerDisconnected:
             raise self.end("the connection is closed") from None
 
+    def bound(self, limit: float) -> None:
+        """All waits from now on have `limit` seconds together; inf takes that back."""
+        self._watch.bound(limit)
+
+    async def drained(self, limit: float) -> None:
+        """As `room`, until the kernel has all that was written."""
+        transport = cast(asyncio.WriteTransport, self.transport)
+        transport.set_write_buffer_limits(0)
+        try:
+            await self.room(limit)
+        finally:
+            transport.set_write_buffer_limits()
+
     async def room(self, limit: float) -> None:
         """Wait until more can be written, or the peer has spoken, for at most `limit` seconds.
 
