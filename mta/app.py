@@ -1,12 +1,15 @@
 """The wiring: builds every object of a running server; starts, reloads and stops it."""
 
 import asyncio
+import logging
 import random
 import secrets
 import time
 from types import MappingProxyType
 
 from mta.model.envelope import Destination, Envelope, MessageId
+
+from mta.rules.routes.strays import strays
 
 from mta.flow.collector import Collector
 from mta.flow.courier import Courier
@@ -38,6 +41,8 @@ from mta.keywatch import KeyWatch
 from mta.pauses import ShortPauses
 from mta.roads import fixed_site
 from mta.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: an id can be read out aloud
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -177,6 +182,7 @@ class Server:
         if self._collector is not None:
             envelopes = await self._collector.resumed(envelopes)
         await self._dispatcher.resume(envelopes)
+        self._tell_of_strays()
         if self._http is not None:
             await self._http.start()
 
@@ -220,6 +226,7 @@ class Server:
         self._own_slots.renew(fittings.room)
         self._dispatcher.room = fittings.room
         self._dispatcher.reroute()
+        self._tell_of_strays()
         if fittings.tls is not None:
             self._door.replace_tls(fittings.tls)
         if self._history is not None:
@@ -227,6 +234,12 @@ class Server:
         self._door.replace_limits(fittings.limits)
         if self._collector is not None:
             self._maildrop.limits = fittings.drop_limits
+
+    def _tell_of_strays(self) -> None:
+        routes = self._fittings.terms.routes
+        for name, count in strays(self._spool.envelopes(), routes).items():
+            text = "the route %s is gone: %d recipients that wait for it take the default one"
+            log.warning(text, name, count)
 
     def _on_stored(self, envelope: Envelope) -> None:
         if self._collector is None or not self._collector.holds(envelope):

@@ -138,7 +138,11 @@ def _state(recipient: Recipient, now: float) -> str:
 
 def _again(recipient: Recipient, now: float) -> str:
     word = "again in" if recipient.last else "held for"
-    return f"{word} {_span(recipient.next_at - now)} by {recipient.road} road"
+    return f"{word} {_span(recipient.next_at - now)} by {_way(recipient)}"
+
+
+def _way(recipient: Recipient) -> str:
+    return f"route {recipient.route}" if recipient.route else f"{recipient.road} road"
 
 
 def _said(outcome: Outcome) -> str:
@@ -179,6 +183,8 @@ def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
     yield "state", str(recipient.state)
     yield "attempts", recipient.attempts
     yield "road", str(recipient.road)
+    if recipient.route:
+        yield "route", recipient.route
     if recipient.rerouted is not None:
         yield "rerouted", str(recipient.rerouted)
     if recipient.state is State.WAITING:

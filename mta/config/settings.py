@@ -137,15 +137,14 @@ class Settings(Section):
     shutdown: DurationOrZero = 30.0
     processes: Processes = None
 
-    def smarthosts_named(self, *names: str) -> tuple[Smarthost, ...]:
-        """Those of these names that there are, in this order; "" stands for delivery.smarthost."""
-        by_name: dict[str, tuple[Smarthost, ...]] = {one.name: (one,) for one in self.smarthosts}
-        default = self.delivery.smarthost
-        if isinstance(default, Smarthost):
-            by_name[""] = (default,)
-        elif default is not None:
-            by_name[""] = self.smarthosts_named(*default)
-        return tuple([one for name in names for one in by_name.get(name, ())])
+    def smarthosts_named(self, name: str) -> tuple[Smarthost, ...]:
+        """The one of this name, or, for "", those of delivery.smarthost, in their order."""
+        given = self.delivery.smarthost
+        if not name and not isinstance(given, tuple):
+            return (given,) if given else ()
+        names = given if isinstance(given, tuple) and not name else (name,)
+        by_name = {one.name: one for one in self.smarthosts}
+        return tuple([by_name[name] for name in names if name in by_name])
 
     def shown(self) -> dict[str, object]:
         """Every key as config.yaml would have it, with secrets hidden."""

@@ -38,6 +38,7 @@ _PLAIN = (
     "client",
     "user",
     "road",
+    "route",
     "site",
     "stage",
 )

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -84,9 +84,7 @@ class MaildirSession:
     async def _deliver(self, letter: Letter, recipient: Address) -> Outcome:
         name = name_of(letter.id, recipient)
         try:
-            async with asyncio.timeout(LIMIT):
-                # Where we are cancelled the thread goes on, and its file is recognised next time.
-                await asyncio.to_thread(self._write, name, delivered(letter, recipient))
+            await _done(self._write, name, delivered(letter, recipient))
         except OSError as error:  # TimeoutError is one, and the thread may succeed yet
             has_name = name in self._seen or isinstance(error, TimeoutError)
             return self._trouble(error, may_have_arrived=has_name)
@@ -120,6 +118,22 @@ class MaildirSession:
             may_have_arrived=may_have_arrived,
             peer_keeps_deadline=True,
         )
+
+
+async def _done(write: Callable[[str, bytes], None], name: str, content: bytes) -> None:
+    """Write in a thread, and wait for it although we are cancelled: it may have succeeded.
+
+    Who is cancelled here finds that in `asyncio.Task.cancelling`. Raises OSError.
+    """
+    loop = asyncio.get_running_loop()
+    under_way = loop.run_in_executor(None, write, name, content)
+    ends_at = loop.time() + LIMIT
+    while not under_way.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([under_way], timeout=max(0.0, ends_at - loop.time()))
+            if loop.time() >= ends_at and not under_way.done():
+                raise TimeoutError
+    under_way.result()
 
 
 def name_of(id: MessageId, recipient: Address) -> str:

@@ -206,7 +206,7 @@ class Courier:
     ) -> AsyncIterator[tuple[Host, TlsDemand] | Outcome]:
         """Where to connect, and what it must prove; or what keeps us from a host, or from all."""
         if way.relay is not None and not way.port:
-            yield Host(way.relay, "", 0), demand_of(request, way.demand)
+            yield Host(way.relay, "", 0), way.demand  # what stays here, nobody on the way reads
             return
         route = await self._route(way)
         if isinstance(route, Outcome):

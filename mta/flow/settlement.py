@@ -325,6 +325,7 @@ class Settlement:
                 id=envelope.id,
                 recipient=recipient.address,
                 road=recipient.road,
+                route=recipient.route or None,
                 stage=outcome.stage,
                 host=outcome.host,
                 tls=outcome.tls,

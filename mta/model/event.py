@@ -50,6 +50,7 @@ class Event:
     client: str | None = None
     user: str | None = None
     road: Road | None = None
+    route: str | None = None  # where it is not the default one
     site: str | None = None
     stage: Stage | None = None
     host: Host | None = None

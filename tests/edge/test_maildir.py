@@ -70,6 +70,20 @@ def test_a_report_has_no_return_path(maildir: Path) -> None:
     assert files(maildir)[0].read_bytes().startswith(b"Return-Path: <>\n")
 
 
+def test_a_delivery_that_is_cut_off_is_finished_and_told(maildir: Path) -> None:
+    async def cut_off() -> Outcome:
+        session = await MaildirConnector(str(maildir)).open(Host(str(maildir), "", 0), NONE)
+        assert isinstance(session, MaildirSession)
+        sending = asyncio.create_task(session.send(LETTER))
+        await asyncio.sleep(0)
+        sending.cancel()
+        (outcome,) = await sending
+        return outcome
+
+    assert asyncio.run(cut_off()).verdict is Verdict.DELIVERED
+    assert len(files(maildir)) == 1
+
+
 def test_nobody_else_reads_it(maildir: Path) -> None:
     sent(maildir)
 
