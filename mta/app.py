@@ -39,6 +39,7 @@ from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
 from mta.keywatch import KeyWatch
 from mta.pauses import ShortPauses
+from mta.protection import Protection
 from mta.roads import fixed_site
 from mta.upkeep import Upkeep
 
@@ -78,6 +79,7 @@ class Server:
         """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
+        self._protection = Protection(settings, fittings, events=events)
         self._own_slots = Slots(fittings.room, clock=time.time)
         self._sites = Sites(lookup=fittings.lookup, fixed=self._fixed_site, clock=time.time)
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
@@ -176,6 +178,7 @@ class Server:
     async def start(self) -> None:
         """Listen, and take up what is queued. Raises ListenError."""
         self._upkeep.restore_counts()
+        self._protection.restore()
         await self._register.take_up()
         await self._door.start()
         envelopes = list(self._spool.envelopes())
@@ -191,6 +194,7 @@ class Server:
         with ShortPauses(lambda: self._spool.count):
             await self._carry(stop)
         await self._upkeep.keep_counts()
+        await self._protection.keep()
         if self._history is not None:
             await asyncio.to_thread(self._history.shut)
 
@@ -200,9 +204,11 @@ class Server:
             if self._collector is not None:
                 tasks.create_task(self._collector.run(stop), name="collector")
             upkeep = tasks.create_task(self._upkeep.run(), name="upkeep")
+            protection = tasks.create_task(self._protection.run(), name="protection")
             await stop.wait()
             await self._stop()
             upkeep.cancel()
+            protection.cancel()
 
     def reload(self, settings: Settings) -> None:
         """Put new settings in force, whole or not at all. Raises what the constructor raises.
@@ -215,6 +221,7 @@ class Server:
         if users.has_changed or users.is_broken:
             users.read()
         self._fittings = fittings
+        self._protection.renew(settings, fittings)
         self._upkeep.users, self._upkeep.certificate = users, fittings.certificate
         self._upkeep.reaches = fittings.reaches
         self._gatekeeper.replace(users.accounts)
@@ -264,5 +271,5 @@ class Server:
             lookup=self._fittings.lookup,
             own_names={self._fittings.house.hostname},
             chance=random.random,
-            assurance=self._fittings.assurance,
+            assurance=self._protection.assurance,
         )

@@ -18,7 +18,7 @@ from mta.model.user import Allowance
 from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
 
-from mta.flow.assurance import Assurance
+from mta.flow.assurance import TlsPolicies
 from mta.flow.intake import House
 from mta.flow.keyrecords import KeyRecords
 from mta.flow.ports import Signer
@@ -106,7 +106,7 @@ class Fittings:
     keyring: Keyring
     key_records: KeyRecords
     lookup: DnsLookup
-    assurance: Assurance
+    tls_policies: Sequence[TlsPolicies]
     ways: Ways
     terms: Terms
     room: Room
@@ -151,7 +151,7 @@ def fittings_for(settings: Settings) -> Fittings:
         keyring=Keyring(settings),
         key_records=key_records_for(settings, lookup),
         lookup=lookup,
-        assurance=Assurance(),
+        tls_policies=(),
         ways=ways_for(settings, lookup),
         terms=with_routes(_terms(delivery), settings.routes),
         room=Room(

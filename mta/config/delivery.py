@@ -75,6 +75,10 @@ class Delivery(Section):
     hosts_per_attempt: Count = 10
     sources: tuple[SourceAddress, ...] = ()
     ipv6: Ipv6 = Ipv6.AUTO
+    mta_sts: bool = True
+    policy_port: Port = 443
+    tls_memory: DurationOrZero = 3 * DAY
+    handshake_memory: DurationOrZero = 3 * DAY
     timeouts: Timeouts = Timeouts()
 
 

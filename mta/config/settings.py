@@ -26,6 +26,7 @@ from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
 from mta.config.quantities import read_domain
 from mta.config.routes import NamedSmarthost, Route, Smarthost
+from mta.config.tlsreports import TlsReports
 
 MAX_PROCESSES = 64
 MAILDROP = "maildrop"  # in the spool's folder
@@ -133,6 +134,7 @@ class Settings(Section):
     dkim_keys: FilePath = Field(default=Path("keys"), validate_default=True)
     admin: Admin | None = Admin()
     history: History = History()
+    tls_reports: TlsReports | None = None
     log: Log = Log()
     shutdown: DurationOrZero = 30.0
     processes: Processes = None

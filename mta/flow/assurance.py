@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mta.model.domain import TlsDemand
+from mta.model.domain import Host, TlsDemand
 from mta.model.outcome import Outcome
 from mta.model.request import MessageRequest
 
 from mta.rules.tls.demand import demand_of, is_published_heard, is_vouched_for, unproven
+
+from mta.flow.ports import Session
+from mta.flow.tlsrecord import TlsRecord
 
 
 class TlsPolicies(Protocol):
@@ -24,10 +27,16 @@ class TlsPolicies(Protocol):
 
 
 class Assurance:
-    """Says what a connection must prove, host by host. Of the policies the first counts."""
+    """Says what a connection must prove, host by host. Of the policies the first counts.
 
-    def __init__(self, policies: Sequence[TlsPolicies] = ()) -> None:
+    `record` is where it is remembered what became of that.
+    """
+
+    def __init__(
+        self, policies: Sequence[TlsPolicies] = (), *, record: TlsRecord | None = None
+    ) -> None:
         self._policies = policies
+        self._record = record
 
     async def demand(
         self,
@@ -47,11 +56,33 @@ class Assurance:
         if self._policies and is_published_heard(request, floor):
             found = await self._published(host, domain, is_secure=is_secure)
             if isinstance(found, Outcome):
+                if self._record is not None:
+                    self._record.refused(host, domain, found)
                 return found
             published = found
         if request.needs_tls and not is_vouched_for(host, domain, published, is_secure=is_secure):
             return unproven(host, domain)
-        return demand_of(request, floor, published)
+        demand = demand_of(request, floor, published)
+        if self._record is None or not is_published_heard(request, floor):
+            return demand
+        return self._record.adjusted(demand, host, domain)
+
+    def noted(
+        self,
+        host: Host,
+        domain: str,
+        request: MessageRequest,
+        demand: TlsDemand,
+        reached: Session | Outcome,
+    ) -> Session | Outcome:
+        """What came of connecting to an exchanger of `domain`, with what that means.
+
+        `demand` is what was asked of this connection. What a sender waives is no news of the
+        domain, and a report on TLS is not to be in the next one (RFC 8460 §3).
+        """
+        if self._record is None or request.waives_tls:
+            return reached
+        return self._record.noted(host, domain, demand, reached)
 
     async def _published(
         self, host: str, domain: str, *, is_secure: bool

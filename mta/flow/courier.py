@@ -191,15 +191,25 @@ class Courier:
     ) -> Session | Outcome:
         await self.close()  # one that was kept and did not do
         self._opened_for = request
+        reached = await self._reach(way, host, demand, request)
+        weaker = after_failed_handshake(demand)
+        while weaker is not None and isinstance(reached, Outcome) and reached.stage is Stage.TLS:
+            reached = await self._reach(way, host, weaker, request)
+            weaker = after_failed_handshake(weaker)
+        if request.needs_tls and isinstance(reached, Outcome) and reached.stage is Stage.TLS:
+            return unprotected(reached)
+        return reached
+
+    async def _reach(
+        self, way: Way, host: Host, demand: TlsDemand, request: MessageRequest
+    ) -> Session | Outcome:
+        """One connection, and what it means for the next ones."""
         reached = await way.connector.open(host, demand)
         if way.reach is not None:
             way.reach.note(host, reached)
-        if isinstance(reached, Outcome) and reached.stage is Stage.TLS:
-            weaker = after_failed_handshake(demand)
-            if weaker is not None:
-                return await way.connector.open(host, weaker)
-            return unprotected(reached) if request.needs_tls else reached
-        return reached
+        if way.relay is not None:
+            return reached
+        return self._assurance.noted(host, self._destination.domain, request, demand, reached)
 
     async def _hosts(
         self, way: Way, request: MessageRequest

@@ -100,7 +100,8 @@ class TlsDemand:
     prove, the host's own alone where there are none; the first is asked for (SNI). `tlsa`, for
     VERIFY, are the records of which one must fit: then no authority is asked (RFC 7672).
     `fingerprints`, for FINGERPRINT, are the SHA-256 of certificates or public keys (SPKI) of which
-    the host must have one, in lower-case hexadecimal digits.
+    the host must have one, in lower-case hexadecimal digits. `otherwise` is what to ask of another
+    connection where this could not be had; None where that is for the level to say.
     """
 
     level: TlsLevel
@@ -108,6 +109,7 @@ class TlsDemand:
     names: tuple[str, ...] = ()
     tlsa: tuple[Tlsa, ...] = ()
     fingerprints: tuple[str, ...] = ()
+    otherwise: "TlsDemand | None" = None
 
 
 class TlsProof(StrEnum):

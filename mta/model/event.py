@@ -24,6 +24,8 @@ class Kind(StrEnum):
     REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
     ROAD_SHUT = "road-shut"  # the direct road to `site`, until `next_at`; `text` says why
     ROAD_OPENED = "road-opened"  # it can be had again
+    TLS_LOST = "tls-lost"  # a domain had it, and mail waits for it until `next_at` at most
+    TLS_BROKEN = "tls-broken"  # the handshake with `host` fails: mail goes in clear
     FAILED = "failed"  # for good
     REPORTED = (
         "reported"  # the sender is told, by the message named in `report`; `text` has of what

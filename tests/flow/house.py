@@ -201,7 +201,8 @@ class FakeWorld:
         is_verified = demand.level is TlsLevel.VERIFY
         if is_verified and not peer.has_good_certificate:
             return broken(Stage.TLS, host, "certificate not accepted", subject=7, detail=5)
-        return FakeSession(host, peer, replace(TLS, is_verified=is_verified))
+        proof = "pkix" if is_verified else ""
+        return FakeSession(host, peer, replace(TLS, is_verified=is_verified, proof=proof))
 
 
 class FakeSigner:

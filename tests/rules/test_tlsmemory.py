@@ -93,7 +93,7 @@ def test_a_host_whose_handshake_failed_is_known_for_a_while() -> None:
     hosts = memory()
     assert not hosts.is_broken("mx.there.test", NOW)
 
-    hosts.broke("mx.there.test", NOW)
+    assert hosts.went_in_clear("mx.there.test", NOW)
 
     assert hosts.is_broken("mx.there.test", NOW + 3 * DAY - 1)
     assert not hosts.is_broken("mx.there.test", NOW + 3 * DAY)
@@ -102,7 +102,7 @@ def test_a_host_whose_handshake_failed_is_known_for_a_while() -> None:
 
 def test_a_handshake_that_works_again_ends_it() -> None:
     hosts = memory()
-    hosts.broke("mx.there.test", NOW)
+    hosts.went_in_clear("mx.there.test", NOW)
 
     hosts.works("mx.there.test")
 
@@ -111,10 +111,10 @@ def test_a_handshake_that_works_again_ends_it() -> None:
 
 def test_what_went_in_clear_is_counted() -> None:
     hosts = memory()
-    hosts.broke("mx.there.test", NOW)
+    hosts.went_in_clear("mx.there.test", NOW)
     for _ in range(4):
-        hosts.is_broken("mx.there.test", NOW + HOUR)
-    hosts.broke("mx.there.test", NOW + 3 * DAY)  # it was tried again
+        assert not hosts.went_in_clear("mx.there.test", NOW + HOUR)
+    assert hosts.went_in_clear("mx.there.test", NOW + 3 * DAY)  # it was tried again
 
     changed = hosts.changed()
 
@@ -125,7 +125,7 @@ def test_what_went_in_clear_is_counted() -> None:
 def test_without_terms_nothing_is_remembered() -> None:
     forgetful = memory(MemoryTerms())
     forgetful.saw("there.test", TLS, NOW, is_enforced=True)
-    forgetful.broke("mx.there.test", NOW)
+    forgetful.went_in_clear("mx.there.test", NOW)
 
     assert forgetful.level_of("there.test", NOW) is TlsLevel.OPPORTUNISTIC
     assert not forgetful.is_broken("mx.there.test", NOW)
@@ -135,7 +135,7 @@ def test_without_terms_nothing_is_remembered() -> None:
 def test_it_goes_on_where_it_ended() -> None:
     before, after = memory(), memory()
     before.saw("there.test", TLS, NOW, is_enforced=True)
-    before.broke("mx.there.test", NOW)
+    before.went_in_clear("mx.there.test", NOW)
     kept = before.changed()
     assert kept is not None
     assert before.changed() is None
@@ -160,7 +160,7 @@ def test_its_size_has_a_bound() -> None:
     small = TlsMemory(TERMS, size=10)
     for number in range(20):
         small.saw(f"d{number}.test", TLS, NOW, is_enforced=False)
-        small.broke(f"mx{number}.test", NOW)
+        small.went_in_clear(f"mx{number}.test", NOW)
 
     kept = small.changed()
 
@@ -175,7 +175,7 @@ def test_what_counts_no_more_is_let_go() -> None:
         [("old.test", Seen(NOW - 3 * DAY)), ("there.test", Seen(NOW))],
         [("mx.old.test", Broken(NOW - 3 * DAY)), ("mx.there.test", Broken(NOW))],
     )
-    domains.broke("new.test", NOW)
+    domains.went_in_clear("new.test", NOW)
 
     domains.tidy(NOW)
 

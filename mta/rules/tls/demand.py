@@ -42,6 +42,20 @@ def demand_of(
     return road
 
 
+def tentative(demand: TlsDemand) -> TlsDemand:
+    """The same, but that a proof is asked for first, to see whether the host has one."""
+    if _rank(demand) >= _VERIFY:
+        return demand
+    return TlsDemand(TlsLevel.VERIFY, demand.is_implicit, otherwise=demand)
+
+
+def raised(demand: TlsDemand, level: TlsLevel) -> TlsDemand:
+    """The same, but at least of this level, whatever is tried after it."""
+    if demand.otherwise is not None:
+        demand = replace(demand, otherwise=raised(demand.otherwise, level))
+    return demand if _rank(demand) >= _LEVELS.index(level) else replace(demand, level=level)
+
+
 def _stricter(road: TlsDemand, published: TlsDemand) -> TlsDemand:
     if _rank(published) < _rank(road):
         return road
@@ -115,6 +129,8 @@ def after_failed_handshake(demand: TlsDemand) -> TlsDemand | None:
     Mail that would go in clear to a host without TLS goes in clear to one whose TLS is broken
     (RFC 7435 §3). Where TLS is implicit nobody listens in clear.
     """
+    if demand.otherwise is not None:
+        return demand.otherwise
     if demand.level is TlsLevel.OPPORTUNISTIC and not demand.is_implicit:
         return TlsDemand(TlsLevel.NONE)
     return None

@@ -7,7 +7,6 @@ Both are forgotten after a time, because servers change.
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from mta.model.domain import TlsFacts, TlsLevel
@@ -101,21 +100,23 @@ class TlsMemory:
         return was_held
 
     def is_broken(self, host: str, now: float) -> bool:
-        """Whether a host's handshakes fail, as far as is known; a connection in clear follows."""
+        """Whether a host's handshakes fail, as far as is known."""
         found = self._broken.get(host)
-        if found is None or not 0 <= now - found.failed_at < self.terms.handshakes:
-            return False
-        self._broken[host] = replace(found, in_clear=found.in_clear + 1)
-        self._is_changed = True
-        return True
+        return found is not None and 0 <= now - found.failed_at < self.terms.handshakes
 
-    def broke(self, host: str, now: float) -> None:
-        """A handshake failed, and the host then took mail in clear."""
-        if self.terms.handshakes:
-            before = self._broken.get(host)
-            in_clear = before.in_clear if before else 0
-            _put(self._broken, host, Broken(now, in_clear + 1), self._size)
-            self._is_changed = True
+    def went_in_clear(self, host: str, now: float) -> bool:
+        """Mail went in clear to a host whose handshake failed; whether that is news.
+
+        The time runs from the handshake, and so it is tried again whatever goes in clear.
+        """
+        if not self.terms.handshakes:
+            return True
+        found = self._broken.get(host)
+        is_news = found is None or not self.is_broken(host, now)
+        failed_at = now if found is None or is_news else found.failed_at
+        _put(self._broken, host, Broken(failed_at, found.in_clear + 1 if found else 1), self._size)
+        self._is_changed = True
+        return is_news
 
     def works(self, host: str) -> None:
         """A handshake succeeded."""

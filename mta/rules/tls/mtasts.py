@@ -7,6 +7,8 @@ what it says beyond what we know is passed over.
 import re
 from collections.abc import Iterable, Iterator
 
+from mta.model.domain import TlsFailure
+from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.policy import HeldPolicy, StsMode, StsPolicy
 from mta.model.text import printable_ascii
 
@@ -126,6 +128,18 @@ def lists(policy: StsPolicy, host: str) -> bool:
     """
     parent = host.partition(".")[2]
     return host in policy.mx or (parent != "" and f"*.{parent}" in policy.mx)
+
+
+def unlisted(host: str, domain: str) -> Outcome:
+    """Why no mail for a domain goes to an exchanger that its policy does not list."""
+    text = f"the MTA-STS policy of {domain} does not list {host}"
+    return Outcome(
+        Verdict.DEFERRED,
+        Reply(451, text, 7, 5),
+        Stage.TLS,
+        Scope.HOST,
+        tls_failure=TlsFailure.VALIDATION_FAILURE,
+    )
 
 
 def lines_of(policy: StsPolicy) -> list[str]:
