@@ -79,7 +79,6 @@ class Server:
         """
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
-        self._protection = Protection(settings, fittings, events=events)
         self._own_slots = Slots(fittings.room, clock=time.time)
         self._sites = Sites(lookup=fittings.lookup, fixed=self._fixed_site, clock=time.time)
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
@@ -107,6 +106,7 @@ class Server:
             user_of=self._gatekeeper.user,
         )
         self._detours = Detours(site_of=self._sites.known, events=self._register, clock=time.time)
+        self._protection = Protection(settings, fittings, events=events, intake=self._intake)
         self._settlement = Settlement(
             terms=fittings.terms,
             spool=spool,

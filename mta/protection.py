@@ -5,6 +5,7 @@ It outlives a reload. Whatever fails here, the mail goes on.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,13 +15,17 @@ from mta.model.policy import Unreached
 
 from mta.rules.delivery.routing import usable_addresses
 from mta.rules.tls.memory import MemoryTerms, TlsMemory
+from mta.rules.tls.report import Reporting
 from mta.rules.tls.tally import Tally
 
 from mta.flow.assurance import Assurance
+from mta.flow.intake import Intake
 from mta.flow.policies import Policies
 from mta.flow.ports import EventLog, Lookup
 from mta.flow.tlsrecord import TlsRecord
+from mta.flow.tlsreporting import TlsReporter
 
+from mta.edge.idn import to_ascii
 from mta.edge.memory.tls import (
     FOLDER,
     asked_to_forget,
@@ -34,6 +39,7 @@ from mta.edge.memory.tls import (
 )
 
 from mta.config import Settings
+from mta.config.tlsreports import TlsReports
 from mta.fittings import Fittings
 
 if TYPE_CHECKING:
@@ -43,13 +49,16 @@ log = logging.getLogger(__name__)
 
 KEEP_INTERVAL = 30.0  # seconds of what was learned that a crash may forget
 RENEW_INTERVAL = 60.0
+REPORT_INTERVAL = 60.0
 FORGET_INTERVAL = 5.0
 
 
 class Protection:
     """Makes the assurance that couriers ask, and looks after what is behind it."""
 
-    def __init__(self, settings: Settings, fittings: Fittings, *, events: EventLog) -> None:
+    def __init__(
+        self, settings: Settings, fittings: Fittings, *, events: EventLog, intake: Intake
+    ) -> None:
         self._folder = settings.spool / FOLDER
         self._memory = TlsMemory()
         self._tally = Tally()
@@ -67,6 +76,16 @@ class Protection:
             events=events,
             clock=time.time,
         )
+        self._reporter = TlsReporter(
+            tally=self._tally,
+            texts=fittings.lookup,
+            web=self._web,
+            intake=intake,
+            clock=time.time,
+            chance=random.random,
+            to_ascii=to_ascii,
+            tag=str(settings.spool),
+        )
         self.renew(settings, fittings)
 
     def renew(self, settings: Settings, fittings: Fittings) -> None:
@@ -75,6 +94,9 @@ class Protection:
         self._web = _Web(settings, fittings.lookup)
         self._policies.texts, self._policies.web = fittings.lookup, self._web
         self._memory.terms = MemoryTerms(delivery.tls_memory, delivery.handshake_memory)
+        self._reporter.texts, self._reporter.web = fittings.lookup, self._web
+        self._reporter.port = delivery.policy_port
+        self._reporter.reporting = _reporting(settings.tls_reports)
         self._record.tries_testing = settings.tls_reports is not None
         policies = [*fittings.tls_policies, *([self._policies] if delivery.mta_sts else [])]
         self.assurance = Assurance(policies, record=self._record)
@@ -97,6 +119,7 @@ class Protection:
             for seconds, step in (
                 (KEEP_INTERVAL, self.keep),
                 (RENEW_INTERVAL, self._policies.renew_due),
+                (REPORT_INTERVAL, self._reporter.report_due),
                 (FORGET_INTERVAL, self._forget_asked),
             ):
                 tasks.create_task(_every(seconds, step), name=f"TLS {step.__name__}")
@@ -140,6 +163,12 @@ class Protection:
         self._tally.restore(read_counted(self._folder))
 
 
+def _reporting(given: TlsReports | None) -> Reporting | None:
+    if given is None:
+        return None
+    return Reporting(given.organization, given.contact, given.sender)
+
+
 class _Web:
     """HTTPS by a library that is loaded when it is first needed."""
 
@@ -181,5 +210,5 @@ class _Web:
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(seconds)
         await step()
+        await asyncio.sleep(seconds)

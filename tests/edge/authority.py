@@ -21,7 +21,7 @@ class Authority:
         self._count = 0
         self.ca_file = folder / "authority.pem"
         certificate = (
-            _begun(_NAME, self._key, timedelta(days=-1), timedelta(days=30))
+            _begun(_NAME, self._key, timedelta(days=-3), timedelta(days=90))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -38,7 +38,7 @@ class Authority:
         """A file with a certificate for these names and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-        end = timedelta(hours=-1) if is_expired else timedelta(days=20)
+        end = timedelta(hours=-1) if is_expired else timedelta(days=60)
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         certificate = (
             _begun(subject, key, timedelta(days=-2), end)
