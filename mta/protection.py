@@ -29,6 +29,7 @@ from mta.edge.idn import to_ascii
 from mta.edge.memory.tls import (
     FOLDER,
     asked_to_forget,
+    make_room,
     read_broken,
     read_counted,
     read_policies,
@@ -153,6 +154,7 @@ class Protection:
                 log.info("%s is held to its TLS of before no longer, as was asked", domain)
 
     def _restore_policies(self) -> None:
+        make_room(self._folder)
         self._policies.restore(read_policies(self._folder))
 
     def _restore_memory(self) -> None:

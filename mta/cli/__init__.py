@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-COMMANDS: tuple[str, ...] = ("serve", "check", "queue", "sendmail", "dkim", "user", "sandbox")
+COMMANDS: tuple[str, ...] = (
+    "serve",
+    "check",
+    "queue",
+    "sendmail",
+    "dkim",
+    "user",
+    "tls",
+    "sandbox",
+)
 LINKS = ("sendmail", "mailq", "newaliases")  # names by which we are another program
 
 

@@ -21,6 +21,7 @@ from mta.rules.tls.tally import DAY, day_of
 
 from mta.edge.memory.tls import FOLDER, read_counted, write_counted
 
+from mta.cli import main
 from mta.sandbox.characters import SENDER_DOMAIN, Character
 from mta.sandbox.dns import Records
 from mta.sandbox.exchangers import Manners, Starttls
@@ -239,8 +240,7 @@ def test_a_domain_that_had_tls_is_held_to_it_until_it_is_let_go(
     assert lost["text"] == "reader.test had TLS, and mx1.clear.test has none that will do"
     assert own.event(event="deferred", id=id)["stage"] == "tls"
 
-    own.settings["delivery"]["tls_memory"] = "0"
-    own.reload()
+    assert main(["tls", "forget", "reader.test", "--config", str(own.config)]) == 0
 
     assert own.event(event="delivered", id=id).get("tls") is None
     internet.world.dns.zone["reader.test"] = Records(mx=((1, "mx1.reader.test"),), ttl=1)

@@ -13,6 +13,7 @@ from mta.rules.tls.memory import Broken, Seen
 from mta.edge.memory.tls import (
     ask_to_forget,
     asked_to_forget,
+    make_room,
     read_broken,
     read_counted,
     read_policies,
@@ -78,8 +79,10 @@ def test_a_file_of_others_is_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_who_is_to_be_forgotten_is_told_once(tmp_path: Path) -> None:
-    ask_to_forget(tmp_path, "there.test")
-    ask_to_forget(tmp_path, "there.test")
+    assert not ask_to_forget(tmp_path, "there.test")
+    make_room(tmp_path)
+    assert ask_to_forget(tmp_path, "there.test")
+    assert ask_to_forget(tmp_path, "there.test")
 
     assert asked_to_forget(tmp_path) == ["there.test"]
     assert asked_to_forget(tmp_path) == []

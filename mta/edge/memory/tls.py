@@ -96,11 +96,17 @@ def _counted(row: Sequence[Any]) -> Counted:
     return Counted(int(day), applied, int(successes), tuple(found))
 
 
-def ask_to_forget(folder: Path, domain: str) -> None:
-    """Leave word for whoever keeps this folder to let a domain go."""
-    wishes = folder / _FORGET
-    wishes.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (wishes / domain).touch()
+def make_room(folder: Path) -> None:
+    """Have the folder, and one in it for wishes: whoever runs a command may be somebody else."""
+    (folder / _FORGET).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def ask_to_forget(folder: Path, domain: str) -> bool:
+    """Leave word for whoever keeps this folder to let a domain go; False where nobody does."""
+    if not (folder / _FORGET).is_dir():
+        return False
+    (folder / _FORGET / domain).touch()
+    return True
 
 
 def asked_to_forget(folder: Path) -> list[str]:
