@@ -30,6 +30,8 @@ class Fields(TypedDict, total=False):
     headers: Mapping[str, str]
     send_at: datetime
     deadline: datetime
+    if_late: str
+    bulk: bool
     tags: Sequence[str]
     metadata: Mapping[str, str]
     strict: bool

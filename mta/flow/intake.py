@@ -11,7 +11,7 @@ from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submissio
 from mta.model.event import Event, Kind
 from mta.model.order import Caveat, Order, Receipt, Taking
 from mta.model.outcome import Reply
-from mta.model.request import MessageRequest
+from mta.model.request import Deadline, MessageRequest
 from mta.model.trace import Entry, Fate, Trace
 from mta.model.trouble import SigningError, SpoolError
 from mta.model.user import User
@@ -31,6 +31,7 @@ from mta.rules.message.headers import (
     waives_tls,
 )
 from mta.rules.message.signing import author
+from mta.rules.message.urgency import deadline_in, is_bulk, says_nothing
 from mta.rules.routes.choose import Mail, Rule, route_for, rules_for
 from mta.rules.submission.admission import objection_to_author, objection_to_sender
 from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
@@ -224,6 +225,7 @@ class Intake:
         client = submission.client
         objection = (
             objection_to_header(header)
+            or self._objection_to_time(submission, header)
             or objection_to_author(arrival.author, self._user(client))
             or self._overdraft(submission)
         )
@@ -290,6 +292,13 @@ class Intake:
             self._quotas.charge(load, client.address, self._user(client))
         return objection
 
+    def _objection_to_time(self, submission: Submission, header: Header) -> Reply | None:
+        """Why a message is late already, or nobody can tell when it will be."""
+        if says_nothing(header):
+            return None
+        found = deadline_in(header, self._clock(), submission.request.hold_until)
+        return found if isinstance(found, Reply) else None
+
     def _user(self, client: Client) -> User | None:
         return self._user_of(client.user) if client.user else None
 
@@ -328,7 +337,7 @@ def _envelope(
         size=len(content),
         is_8bit=not content.isascii(),
         needs_smtputf8=submission.is_smtputf8 and not _is_ascii(submission, header),
-        request=_request(submission, header),
+        request=_request(submission, header, now),
     )
 
 
@@ -346,14 +355,24 @@ def _routed(envelope: Envelope, user: str, header: Header, rules: tuple[Rule, ..
     )
 
 
-def _request(submission: Submission, header: Header) -> MessageRequest:
+def _request(submission: Submission, header: Header, now: float) -> MessageRequest:
     """What is asked of the message, by its client or in its header."""
     request = submission.request
     if tags := tags_in(header):
         request = replace(request, tags=tuple(dict.fromkeys((*request.tags, *tags))))
     if waives_tls(header) and not request.needs_tls:  # who says both, needs it (RFC 8689 §3)
-        return replace(request, waives_tls=True)
-    return request
+        request = replace(request, waives_tls=True)
+    return request if says_nothing(header) else _hurried(request, header, now)
+
+
+def _hurried(request: MessageRequest, header: Header, now: float) -> MessageRequest:
+    """The request with what the header says of time; what the client said itself counts more."""
+    deadline = request.deadline or deadline_in(header, now)
+    return replace(
+        request,
+        deadline=deadline if isinstance(deadline, Deadline) else None,
+        is_bulk=request.is_bulk or (is_bulk(header) and request.priority <= 0),
+    )
 
 
 def _is_ascii(submission: Submission, header: Header) -> bool:

@@ -11,6 +11,7 @@ from mta.model.address import Address
 from mta.model.domain import Host, TlsFacts
 from mta.model.envelope import MessageId, State
 from mta.model.outcome import Reply
+from mta.model.request import Late
 from mta.model.trace import Entry, Fate, Trace
 
 from mta.edge.api import ApiLimits
@@ -69,6 +70,8 @@ def test_every_part_of_a_message_is_carried_over() -> None:
             "headers": {"List-Unsubscribe": "<https://here.test/u>"},
             "send_at": "2030-01-01T00:00:00Z",
             "deadline": "2030-01-02T00:00:00+01:00",
+            "if_late": "report",
+            "bulk": True,
             "tags": ["welcome"],
             "metadata": {"order": "7"},
             "strict": True,
@@ -86,6 +89,8 @@ def test_every_part_of_a_message_is_carried_over() -> None:
         assert request.hold_until == 1893456000
         assert request.deadline is not None
         assert request.deadline.at == 1893538800
+        assert request.deadline.if_late is Late.FAIL
+        assert request.is_bulk
         assert request.tags == ("welcome",)
         assert request.metadata == (("order", "7"),)
         read = email.message_from_bytes(order.submission.content, policy=policy.default)
@@ -202,6 +207,8 @@ def test_a_wrong_envelope_in_the_query_is_named(query: str, field: str) -> None:
             "deadline",
             "expected a time that is to come",
         ),
+        (wrong(if_late="never"), "if_late", "expected drop or report, got"),
+        (wrong(bulk="yes"), "bulk", "expected true or false, got"),
         (wrong(tags=["a"] * 21), "tags", "expected at most 20"),
         (wrong(metadata={"a": 1}), "metadata.a", "expected a text, got 1"),
         (wrong(strict="yes"), "strict", "expected true or false, got 'yes'"),

@@ -1,6 +1,6 @@
 """What a request may say: the models that its JSON becomes, and OpenAPI is made from."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -77,6 +77,12 @@ class MessageForm(Form):
     ] = {}
     send_at: Annotated[Moment | None, Field(description="Not to be sent before")] = None
     deadline: Annotated[Moment | None, Field(description="To be given up after")] = None
+    if_late: Annotated[
+        Literal["drop", "report"], Field(description="What becomes of it after its deadline")
+    ] = "drop"
+    bulk: Annotated[
+        StrictBool, Field(description="One of many: it may wait for mail that somebody waits for")
+    ] = False
     tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS)] = ()
     metadata: Annotated[dict[Tag, Value], Field(max_length=MAX_METADATA)] = {}
     strict: Annotated[

@@ -205,9 +205,11 @@ def _expect_query(call: Call, known: frozenset[str]) -> None:
 
 
 def _asked(form: MessageForm) -> MessageRequest:
+    if_late = Late.DROP if form.if_late == "drop" else Late.FAIL
     return MessageRequest(
         hold_until=_unix(form.send_at) or 0.0,
-        deadline=Deadline(at, Late.DROP) if (at := _unix(form.deadline)) is not None else None,
+        deadline=Deadline(at, if_late) if (at := _unix(form.deadline)) is not None else None,
+        is_bulk=form.bulk,
         tags=form.tags,
         metadata=tuple(form.metadata.items()),
     )

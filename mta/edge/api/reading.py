@@ -117,6 +117,8 @@ def _said(error: ErrorDetails) -> str:
             input = error["input"]
             what = " characters" if isinstance(input, str) else ""
             return f"expected at most {context['max_length']}{what}, got {len(input)}"
+        case "literal_error":
+            expected = f"expected {context['expected'].replace(chr(39), '')}"
         case kind if kind.startswith("datetime"):
             expected = "expected a date and time such as 2027-01-31T09:00:00Z"
         case kind:

@@ -26,7 +26,8 @@ MAX_HEADER = 1024 * 1024  # octets; each field of a header is an object of ours
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*+")
 _KEY = b"idempotency-key"
 _TAG = b"x-mta-tag"
-_PRIVATE_FIELDS = {b"bcc", b"resent-bcc", _KEY, _TAG}
+DEADLINE = b"x-mta-deadline"
+_PRIVATE_FIELDS = {b"bcc", b"resent-bcc", _KEY, _TAG, DEADLINE}
 MAX_TAGS = 20  # of one message, as by HTTP
 MAX_TAG = 64  # characters
 MAX_VALUE = 1000  # octets of a field that are compared
@@ -145,7 +146,7 @@ def _are_tags(tags: tuple[str, ...]) -> bool:
 
 
 def completed(header: Header, passage: Passage, recipients: tuple[Address, ...]) -> bytes:
-    """The message with our Received field, a Date and a Message-ID; without Bcc, key and tags."""
+    """The message with our Received field, a Date and a Message-ID; without what stays here."""
     names = header.names
     parts = [_received(passage, recipients)]
     if b"date" not in names:
