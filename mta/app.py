@@ -272,4 +272,5 @@ class Server:
             own_names={self._fittings.house.hostname},
             chance=random.random,
             assurance=self._protection.assurance,
+            refusals=self._fittings.refusals,
         )

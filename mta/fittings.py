@@ -17,6 +17,7 @@ from mta.model.user import Allowance
 
 from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
+from mta.rules.refusals.classify import Table
 
 from mta.flow.assurance import TlsPolicies
 from mta.flow.intake import House
@@ -41,6 +42,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 from mta.config import ConfigError, Settings
 from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
+from mta.config.refusals import table_of
 from mta.keyring import Keyring
 from mta.names import key_records_for, lookup_for
 from mta.roads import Ways, rules_for, ways_for, with_routes
@@ -109,6 +111,7 @@ class Fittings:
     tls_policies: Sequence[TlsPolicies]
     ways: Ways
     terms: Terms
+    refusals: Table
     room: Room
     limits: SessionLimits
     quotas: QuotaTerms
@@ -154,6 +157,7 @@ def fittings_for(settings: Settings) -> Fittings:
         tls_policies=(),
         ways=ways_for(settings, lookup),
         terms=with_routes(_terms(delivery), settings.routes),
+        refusals=table_of(settings.refusals),
         room=Room(
             delivery.concurrency,
             delivery.per_destination,
@@ -177,6 +181,7 @@ def _terms(delivery: Delivery) -> Terms:
         ),
         delivery.delay_report_after,
         delivery.fallback.plan,
+        delivery.hold_for,
     )
 
 

@@ -113,7 +113,8 @@ def keys_below(section: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], obje
             yield from (((name, *path), default) for path, default in keys_below(inner))
 
 
-NAMES = {"from": "signs_from", "until": "signs_until"}  # keys that are words of Python's
+# Keys that are words of Python's.
+NAMES = {"from": "signs_from", "until": "signs_until", "for": "lasts"}
 
 
 def uncommented_example() -> dict[str, object]:

@@ -9,6 +9,7 @@ COMMANDS: tuple[str, ...] = (
     "serve",
     "check",
     "queue",
+    "explain",
     "sendmail",
     "dkim",
     "user",

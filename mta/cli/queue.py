@@ -14,12 +14,13 @@ from mta.model.text import printable
 from mta.model.trouble import SpoolError
 
 from mta.rules.message.headers import header_of
-from mta.rules.refusals.classify import classify
+from mta.rules.refusals.classify import Table, classify
 
 from mta.edge.spool.inspection import inspect, read_content
 
 from mta.cli.options import Commands, add_command, with_settings
 from mta.config import Settings
+from mta.config.refusals import table_of
 from mta.processes.share import spools_in
 
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -49,27 +50,29 @@ def add_to(commands: Commands) -> None:
 
 def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print all that is unsettled."""
+    table = table_of(settings.refusals)
     try:
         envelopes = _envelopes(settings)
     except SpoolError as error:
         return _trouble(error)
     if arguments.json:
-        print(json.dumps([_plain(envelope) for envelope in envelopes], indent=2))
+        print(json.dumps([_plain(envelope, table) for envelope in envelopes], indent=2))
         return 0
     now = time.time()
     for envelope in envelopes:
         print(_headline(envelope, now))
         for recipient in envelope.recipients:
             if not recipient.is_settled:
-                print(f"    {_state(recipient, now)}")
+                print(f"    {_state(recipient, now, table)}")
     print(_count(envelopes))
     return 0
 
 
 def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print one message's envelope and header."""
+    table = table_of(settings.refusals)
     try:
-        found = [(one, spool) for one, spool in _held(settings) if one.id == arguments.id]
+        found = [(one, spool) for one, spool in held(settings) if one.id == arguments.id]
         if not found:
             print(f"{arguments.id}: no such message waits here", file=sys.stderr)
             return 1
@@ -78,13 +81,13 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
     except (SpoolError, KeyError) as error:
         return _trouble(error)
     if arguments.json:
-        shown = _plain(envelope) | {"header": header.decode("utf-8", "backslashreplace")}
+        shown = _plain(envelope, table) | {"header": header.decode("utf-8", "backslashreplace")}
         print(json.dumps(shown, indent=2))
         return 0
     now = time.time()
     print(_headline(envelope, now))
     for recipient in envelope.recipients:
-        print(f"    {_state(recipient, now)}")
+        print(f"    {_state(recipient, now, table)}")
     print()
     for line in header.decode("utf-8", "backslashreplace").split("\r\n"):
         print(printable(line.expandtabs()))
@@ -93,12 +96,15 @@ def show_message(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _envelopes(settings: Settings) -> list[Envelope]:
     return sorted(
-        (envelope for envelope, _ in _held(settings)), key=lambda envelope: envelope.accepted_at
+        (envelope for envelope, _ in held(settings)), key=lambda envelope: envelope.accepted_at
     )
 
 
-def _held(settings: Settings) -> list[tuple[Envelope, Path]]:
-    """All that is unsettled, and the spool that holds it: each process has one."""
+def held(settings: Settings) -> list[tuple[Envelope, Path]]:
+    """All that is unsettled, and the spool that holds it: each process has one.
+
+    Raises SpoolError.
+    """
     try:
         is_there = settings.spool.is_dir()
     except OSError as error:  # a folder above it is shut to us
@@ -120,34 +126,34 @@ def _trouble(error: Exception) -> int:
 
 
 def _headline(envelope: Envelope, now: float) -> str:
-    age = _span(now - envelope.accepted_at)
+    age = span(now - envelope.accepted_at)
     sender = printable(str(envelope.sender or ""))
     return f"{envelope.id}  {age}  {envelope.size} bytes  from <{sender}>"
 
 
-def _state(recipient: Recipient, now: float) -> str:
+def _state(recipient: Recipient, now: float, table: Table) -> str:
     words = [str(recipient.address), f"{recipient.state}, tried {recipient.attempts}"]
     if recipient.state is State.WAITING:
         words.append("due now" if recipient.next_at <= now else _again(recipient, now))
     if recipient.rerouted is not None:
         words.append(f"left the direct road ({recipient.rerouted})")
     if recipient.last is not None:
-        words.append(_said(recipient.last))
+        words.append(_said(recipient.last, table))
     return printable(": ".join(words))
 
 
 def _again(recipient: Recipient, now: float) -> str:
     word = "again in" if recipient.last else "held for"
-    return f"{word} {_span(recipient.next_at - now)} by {_way(recipient)}"
+    return f"{word} {span(recipient.next_at - now)} by {_way(recipient)}"
 
 
 def _way(recipient: Recipient) -> str:
     return f"route {recipient.route}" if recipient.route else f"{recipient.road} road"
 
 
-def _said(outcome: Outcome) -> str:
+def _said(outcome: Outcome, table: Table) -> str:
     where = f" at {outcome.host}" if outcome.host else ""
-    ruling = classify(outcome)
+    ruling = classify(outcome, table=table)
     return f"{outcome.reply}{where}" + (f" [{ruling.rule}]" if ruling else "")
 
 
@@ -160,7 +166,7 @@ def _count(envelopes: list[Envelope]) -> str:
     return f"{len(envelopes)} messages, {waiting} recipients waiting"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A length of time in its largest unit, as in "4m"."""
     for unit, size in UNITS:
         if seconds >= size:
@@ -168,17 +174,17 @@ def _span(seconds: float) -> str:
     return "0s"
 
 
-def _plain(envelope: Envelope) -> dict[str, object]:
+def _plain(envelope: Envelope, table: Table) -> dict[str, object]:
     return {
         "id": envelope.id,
         "sender": str(envelope.sender or ""),
         "accepted_at": _iso(envelope.accepted_at),
         "size": envelope.size,
-        "recipients": [dict(_plain_recipient(one)) for one in envelope.recipients],
+        "recipients": [dict(_plain_recipient(one, table)) for one in envelope.recipients],
     }
 
 
-def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
+def _plain_recipient(recipient: Recipient, table: Table) -> Iterator[tuple[str, object]]:
     yield "address", str(recipient.address)
     yield "state", str(recipient.state)
     yield "attempts", recipient.attempts
@@ -193,7 +199,7 @@ def _plain_recipient(recipient: Recipient) -> Iterator[tuple[str, object]]:
         yield "host", str(recipient.last.host or "") or None
         yield "stage", str(recipient.last.stage)
         yield "reply", str(recipient.last.reply)
-        ruling = classify(recipient.last)
+        ruling = classify(recipient.last, table=table)
         yield "cause", str(ruling.cause) if ruling else None
         yield "rule", ruling.rule if ruling else None
 

@@ -14,6 +14,7 @@ from mta.rules.delivery.progress import Mode
 from mta.config import routechecks
 from mta.config.doors import Listen
 from mta.config.quantities import shown_duration, shown_mode, shown_size
+from mta.config.refusals import objections_to
 from mta.config.settings import Settings
 
 
@@ -26,6 +27,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _about_limits(settings)
     yield from _about_delivery(settings)
     yield from routechecks.contradictions(settings)
+    yield from objections_to(settings.refusals)
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
     for place, entry in enumerate(settings.dkim):

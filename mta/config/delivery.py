@@ -68,6 +68,7 @@ class Delivery(Section):
     )
     give_up_after: Duration = 5 * DAY
     delay_report_after: DurationOrZero = 4 * HOUR
+    hold_for: DurationOrZero = DAY
     concurrency: Count = 100
     per_destination: Count = 10
     messages_per_connection: Count = 100

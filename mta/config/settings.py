@@ -25,6 +25,7 @@ from mta.config.dkim import DkimKey
 from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
 from mta.config.quantities import read_domain
+from mta.config.refusals import Refusal
 from mta.config.routes import NamedSmarthost, Route, Smarthost
 from mta.config.tlsreports import TlsReports
 
@@ -133,6 +134,7 @@ class Settings(Section):
     dkim: tuple[DkimKey, ...] = ()
     dkim_keys: FilePath = Field(default=Path("keys"), validate_default=True)
     admin: Admin | None = Admin()
+    refusals: tuple[Refusal, ...] = ()
     history: History = History()
     tls_reports: TlsReports | None = None
     log: Log = Log()

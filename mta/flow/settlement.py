@@ -33,6 +33,7 @@ from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
 from mta.rules.refusals.classify import classify
 
 from mta.flow.agenda import Agenda
+from mta.flow.alarms import Alarms
 from mta.flow.detours import Detours
 from mta.flow.ports import Chance, Clock, Spool
 from mta.flow.register import Register
@@ -46,14 +47,15 @@ class Terms:
     """How long mail is tried, and on which roads.
 
     Mail that takes longer than `delay_report_after` seconds is late, and its sender is told;
-    0: nothing ever is. `routes` are the terms of mail for which another than the default route
-    was chosen, by its name.
+    0: nothing ever is. What is refused for our sake is kept for `hold_for` seconds. `routes` are
+    the terms of mail for which another than the default route was chosen, by its name.
     """
 
     mode: Mode
     plan: RetryPlan
     delay_report_after: float = 0.0
     fallback: FallbackPlan = FALLBACK
+    hold_for: float = 0.0
     routes: "Mapping[str, Terms]" = field(default_factory=dict)
 
     def of(self, route: str) -> "Terms":
@@ -86,6 +88,7 @@ class Settlement:
         self._detours = detours
         self._clock = clock
         self._chance = chance
+        self._alarms = Alarms(clock=clock)
         self._finishing: set[MessageId] = set()
         self._postponed: dict[MessageId, float] = {}  # until when each report waits for others
         self._delays = Agenda(self._is_here)  # when what waits is late
@@ -112,6 +115,7 @@ class Settlement:
                 released_at=envelope.released_at,
                 by=envelope.request.deadline,
                 fallback=terms.fallback,
+                hold_for=terms.hold_for,
                 now=now,
                 chance=chance,
             )
@@ -317,6 +321,8 @@ class Settlement:
         recipient, outcome = step.recipient, step.recipient.last
         assert outcome is not None, "a step follows an outcome"
         ruling = classify(outcome)
+        if step.is_held and ruling is not None:
+            self._alarms.sound(recipient.address, outcome, ruling)
         now = self._clock()
         self._events.emit(
             Event(
@@ -357,7 +363,7 @@ def _kind_of(step: Step) -> Kind:
     last = step.recipient.last
     if last is not None and last.is_discarded:
         return Kind.DISCARDED
-    return _KINDS[step.recipient.state]
+    return Kind.HELD if step.is_held else _KINDS[step.recipient.state]
 
 
 _KINDS = {

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     DELIVERED = "delivered"
     DISCARDED = "discarded"  # as a route says
     DEFERRED = "deferred"  # to be tried again at `next_at`
+    HELD = "held"  # the same, though refused for good: for our sake, and an operator can mend it
     REROUTED = "rerouted"  # the direct road is shut: on to the smarthost; `text` says why
     ROAD_SHUT = "road-shut"  # the direct road to `site`, until `next_at`; `text` says why
     ROAD_OPENED = "road-opened"  # it can be had again

@@ -251,6 +251,7 @@ class House:
         ledger: Ledger | None = None,
         preflight: Preflight = Preflight.OFF,
         refusals: Table = SHIPPED,
+        hold_for: float = 0.0,
     ) -> None:
         self.now = START
         self.refusals = refusals
@@ -284,7 +285,7 @@ class House:
             clock=self.clock,
         )
         self.settlement = Settlement(
-            terms=Terms(mode, plan, delay_report_after),
+            terms=Terms(mode, plan, delay_report_after, hold_for=hold_for),
             spool=self.spool,
             reporter=Reporter(
                 spool=self.spool, intake=self.intake, events=self.register, clock=self.clock

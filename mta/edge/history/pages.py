@@ -57,6 +57,7 @@ _STATES = {
     Kind.DELIVERED: State.DELIVERED,
     Kind.DISCARDED: State.DELIVERED,
     Kind.DEFERRED: State.WAITING,
+    Kind.HELD: State.WAITING,
     Kind.REROUTED: State.WAITING,
     Kind.FAILED: State.FAILED,
 }

@@ -15,6 +15,7 @@ from mta.model.value import value
 from mta.rules.delivery.deadline import final, is_relay_told, missed
 from mta.rules.delivery.fallback import FALLBACK, FallbackPlan, detour_after
 from mta.rules.delivery.retry import RetryPlan, next_attempt
+from mta.rules.refusals.hold import held_until
 
 
 class Mode(StrEnum):
@@ -38,10 +39,14 @@ NO_ROUTES: Mapping[str, HasMode] = MappingProxyType({})
 
 @value
 class Step:
-    """A recipient after an attempt, and the reason where it changed its road."""
+    """A recipient after an attempt, and the reason where it changed its road.
+
+    `is_held`: it was refused for our sake, and is kept all the same.
+    """
 
     recipient: Recipient
     rerouted: Reason | None = None
+    is_held: bool = False
 
 
 def after_attempt(
@@ -57,10 +62,12 @@ def after_attempt(
     released_at: float = inf,
     by: Deadline | None = None,
     fallback: FallbackPlan = FALLBACK,
+    hold_for: float = 0.0,
 ) -> Step:
     """Where a recipient stands after `outcome` on `road`.
 
-    `released_at` and `by` are its message's release and deadline.
+    `released_at` and `by` are its message's release and deadline; `hold_for` seconds since the
+    former it is kept where it is refused for our sake.
     """
     is_delivered = outcome.verdict is Verdict.DELIVERED
     tried = Recipient(
@@ -80,7 +87,8 @@ def after_attempt(
     )
     if is_delivered:
         return Step(tried)
-    is_final = outcome.verdict is Verdict.FAILED
+    held = held_until(outcome, released_at=released_at, hold_for=hold_for, now=now, chance=chance)
+    is_final = outcome.verdict is Verdict.FAILED and held is None
     next_at = (
         None
         if is_final
@@ -101,6 +109,8 @@ def after_attempt(
         return Step(replace(tried, state=State.FAILED))
     if next_at is None:
         return Step(replace(tried, state=State.FAILED, last=final(outcome, by, now)))
+    if held is not None:
+        return Step(replace(tried, next_at=min(max(next_at, held), ends_at)), is_held=True)
     return Step(replace(tried, next_at=next_at))
 
 
