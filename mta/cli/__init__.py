@@ -14,6 +14,7 @@ COMMANDS: tuple[str, ...] = (
     "dkim",
     "user",
     "tls",
+    "doctor",
     "sandbox",
 )
 LINKS = ("sendmail", "mailq", "newaliases")  # names by which we are another program

@@ -17,3 +17,12 @@ def own_address(version: int) -> str | None:
         probe.connect((_FAR[version], 9))
         return str(probe.getsockname()[0])
     return None
+
+
+def is_ours(address: str) -> bool:
+    """Whether this machine has the address, to connect from."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
