@@ -335,7 +335,9 @@ def test_a_header_that_trickles_has_its_time_too(loop: str) -> None:
                     await talker.say_raw(b"x")
                 await asyncio.wait([answer], timeout=0.01)
             await until(lambda: not server._clients)
-            return answer.result()
+            # What it said last was not read any more: a reset, where that came first.
+            is_reset = isinstance(answer.exception(), ConnectionError)
+            return b"" if is_reset else answer.result()
 
     assert run(scene(), loop) == b""
 
