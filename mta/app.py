@@ -5,14 +5,15 @@ import logging
 import random
 import secrets
 import time
+from collections.abc import Sequence
 from types import MappingProxyType
 
-from mta.model.envelope import Destination, Envelope, MessageId
+from mta.model.envelope import Destination, Envelope, MessageId, Road
 
 from mta.rules.routes.strays import strays
 
 from mta.flow.collector import Collector
-from mta.flow.courier import Courier
+from mta.flow.courier import Courier, Way
 from mta.flow.desk import Desk
 from mta.flow.detours import Detours
 from mta.flow.dispatcher import Dispatcher
@@ -262,12 +263,18 @@ class Server:
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
 
     def _fixed_site(self, destination: Destination) -> str | None:
-        return fixed_site(self._fittings.ways[destination.route, destination.road])
+        return fixed_site(self._ways_to(destination))
+
+    def _ways_to(self, destination: Destination) -> Sequence[Way]:
+        """How its road is travelled; a reload may have taken it away a moment ago."""
+        ways = self._fittings.ways
+        found = ways.get((destination.route, destination.road))
+        return found or ways.get(("", destination.road)) or ways["", Road.DIRECT]
 
     def _courier_to(self, destination: Destination) -> Courier:
         return Courier(
             destination,
-            ways=self._fittings.ways[destination.route, destination.road],
+            ways=self._ways_to(destination),
             lookup=self._fittings.lookup,
             own_names={self._fittings.house.hostname},
             chance=random.random,

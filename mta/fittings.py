@@ -40,7 +40,6 @@ from mta.edge.submission import ListenError, SessionLimits
 from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError, Settings
-from mta.config.delivery import Delivery
 from mta.config.doors import Limits, Listen, Quota, Quotas
 from mta.config.refusals import table_of
 from mta.keyring import Keyring
@@ -156,7 +155,7 @@ def fittings_for(settings: Settings) -> Fittings:
         lookup=lookup,
         tls_policies=(),
         ways=ways_for(settings, lookup),
-        terms=with_routes(_terms(delivery), settings.routes),
+        terms=terms_for(settings),
         refusals=table_of(settings.refusals),
         room=Room(
             delivery.concurrency,
@@ -173,8 +172,10 @@ def fittings_for(settings: Settings) -> Fittings:
     )
 
 
-def _terms(delivery: Delivery) -> Terms:
-    return Terms(
+def terms_for(settings: Settings) -> Terms:
+    """How long mail is tried and on which roads, route by route."""
+    delivery = settings.delivery
+    default = Terms(
         delivery.mode,
         RetryPlan(
             delivery.retry, delivery.give_up_after, ambiguous_delay=delivery.timeouts.final_dot
@@ -183,6 +184,7 @@ def _terms(delivery: Delivery) -> Terms:
         delivery.fallback.plan,
         delivery.hold_for,
     )
+    return with_routes(default, settings.routes)
 
 
 def listeners_of(settings: Settings) -> Sequence[Listener]:

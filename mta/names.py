@@ -5,15 +5,15 @@ import time
 from mta.flow.keyrecords import KeyRecords
 
 from mta.edge.authority import Authority
-from mta.edge.lookup import DnsLookup
+from mta.edge.lookup import DnsLookup, OnAnswer
 
 from mta.config import Settings
 
 
-def lookup_for(settings: Settings) -> DnsLookup:
-    """Who asks a resolver. Raises NoNameserver."""
+def lookup_for(settings: Settings, on_answer: OnAnswer | None = None) -> DnsLookup:
+    """Who asks a resolver; `on_answer` hears what came. Raises NoNameserver."""
     servers = [(server.host, server.port) for server in settings.dns.nameservers]
-    return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time)
+    return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time, on_answer=on_answer)
 
 
 def key_records_for(settings: Settings, lookup: DnsLookup) -> KeyRecords:

@@ -63,7 +63,7 @@ class Protection:
         self._folder = settings.spool / FOLDER
         self._memory = TlsMemory()
         self._tally = Tally()
-        self._web = _Web(settings, fittings.lookup)
+        self._web = PolicyWeb(settings, fittings.lookup)
         self._policies = Policies(
             texts=fittings.lookup,
             web=self._web,
@@ -92,7 +92,7 @@ class Protection:
     def renew(self, settings: Settings, fittings: Fittings) -> None:
         """Put new settings in force; what is known stays."""
         delivery = settings.delivery
-        self._web = _Web(settings, fittings.lookup)
+        self._web = PolicyWeb(settings, fittings.lookup)
         self._policies.texts, self._policies.web = fittings.lookup, self._web
         self._memory.terms = MemoryTerms(delivery.tls_memory, delivery.handshake_memory)
         self._reporter.texts, self._reporter.web = fittings.lookup, self._web
@@ -171,7 +171,7 @@ def _reporting(given: TlsReports | None) -> Reporting | None:
     return Reporting(given.organization, given.contact, given.sender)
 
 
-class _Web:
+class PolicyWeb:
     """HTTPS by a library that is loaded when it is first needed."""
 
     def __init__(self, settings: Settings, lookup: Lookup) -> None:

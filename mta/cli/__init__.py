@@ -10,6 +10,7 @@ COMMANDS: tuple[str, ...] = (
     "check",
     "queue",
     "explain",
+    "route",
     "sendmail",
     "dkim",
     "user",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import dns.asyncbackend
 import dns.asyncresolver
@@ -46,6 +46,9 @@ _MAX_ALIASES = 8  # CNAMEs that we follow ourselves, where the server did not
 _MAX_TEXT = 300  # characters of an explanation
 
 
+OnAnswer = Callable[[str, str, Answer[object]], None]  # a type such as MX, a name, the answer
+
+
 class DnsLookup:
     """Keeps the flow's promise `Lookup`, and finds texts.
 
@@ -65,9 +68,12 @@ class DnsLookup:
         clock: Callable[[], float],
         resolv_conf: Path = RESOLV_CONF,
         remembered: int = 10_000,
+        on_answer: OnAnswer | None = None,
     ) -> None:
+        """`on_answer` hears of each answer that a server gave, or that none did."""
         servers = nameservers or _system_nameservers(resolv_conf)
-        query = _Query([_Server(address, port) for address, port in servers], timeout)
+        asked = [_Server(address, port) for address, port in servers]
+        query = _Query(asked, timeout, on_answer)
         self._mx = _Records(RdataType.MX, _exchangers, query, clock, remembered)
         self._a = _Records(RdataType.A, _addresses, query, clock, remembered)
         self._aaaa = _Records(RdataType.AAAA, _addresses, query, clock, remembered)
@@ -201,6 +207,8 @@ class _Records(Generic[T]):
         records = tuple(islice(self._read(found.records), _MAX_RECORDS))
         answer = Answer(found.finding, records, found.text)
         self._remember(name, answer, found.ttl)
+        if self._query.on_answer is not None:
+            self._query.on_answer(self._kind.name, name, cast("Answer[object]", answer))
         return answer
 
     def _remember(self, name: str, answer: Answer[T], ttl: float) -> None:
@@ -215,7 +223,10 @@ class _Records(Generic[T]):
 class _Query:
     """Asks servers, one after the other, within a time limit in seconds."""
 
-    def __init__(self, servers: "Sequence[_Server]", timeout: float) -> None:
+    def __init__(
+        self, servers: "Sequence[_Server]", timeout: float, on_answer: OnAnswer | None
+    ) -> None:
+        self.on_answer = on_answer
         self._timeout = timeout
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         self._resolver.nameservers = list(servers)

@@ -171,14 +171,14 @@ class Courier:
         """Connections to the destination's hosts in order, or what kept us from each."""
         for way in self._ways_for(letter):
             tried = 0
-            async for found in self._hosts(way, letter.request):
+            async for found in self.stops(way, letter.request):
                 if isinstance(found, Outcome):
                     yield found
                     continue
                 if tried == way.hosts_per_attempt:
                     break
                 tried += 1
-                yield await self._open(way, *found, letter.request)
+                yield await self.open(way, *found, letter.request)
 
     def _ways_for(self, letter: Letter) -> Sequence[Way]:
         """All, but for a letter that one of them may have delivered: that one, if it is there."""
@@ -186,9 +186,10 @@ class Courier:
             return self._ways
         return [way for way in self._ways if way.label == letter.bound_to] or self._ways
 
-    async def _open(
+    async def open(
         self, way: Way, host: Host, demand: TlsDemand, request: MessageRequest
     ) -> Session | Outcome:
+        """A connection to one of the stops of a way; in clear where that does and TLS fails."""
         await self.close()  # one that was kept and did not do
         self._opened_for = request
         reached = await self._reach(way, host, demand, request)
@@ -211,7 +212,7 @@ class Courier:
             return reached
         return self._assurance.noted(host, self._destination.domain, request, demand, reached)
 
-    async def _hosts(
+    async def stops(
         self, way: Way, request: MessageRequest
     ) -> AsyncIterator[tuple[Host, TlsDemand] | Outcome]:
         """Where to connect, and what it must prove; or what keeps us from a host, or from all."""

@@ -73,7 +73,9 @@ class Host:
     @property
     def label(self) -> str:
         """By what it is known again, whichever of its addresses it was."""
-        return f"{self.name}:{self.port}" if self.port else self.name
+        if not self.port:
+            return self.name
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
     def __str__(self) -> str:
         if not self.port:

@@ -16,3 +16,15 @@ from mta.model.domain import Host
 )
 def test_a_host_is_shown_with_name_address_and_port(host: Host, shown: str) -> None:
     assert str(host) == shown
+
+
+@pytest.mark.parametrize(
+    ("host", "label"),
+    [
+        (Host("mx.there.test", "192.0.2.1", 25), "mx.there.test:25"),
+        (Host("2001:db8::1", "2001:db8::1", 25), "[2001:db8::1]:25"),
+        (Host("/run/dovecot/lmtp", "", 0), "/run/dovecot/lmtp"),
+    ],
+)
+def test_a_host_is_known_again_whichever_its_address(host: Host, label: str) -> None:
+    assert host.label == label

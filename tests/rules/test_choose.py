@@ -34,14 +34,8 @@ NEVER = Rule("never", recipients=(pattern("nobody.test"),))
 
 
 def chosen(*rules: Rule, recipient: str = "bob@there.test", sender: str = "ann@sender.test") -> str:
-    return route_for_mail(
-        rules,
-        parse_address(recipient),
-        sender=parse_address(sender) if sender else None,
-        user="shop",
-        tags=("receipts", "eu"),
-        header=HEADER,
-    )
+    mail = Mail(parse_address(sender) if sender else None, "shop", ("receipts", "eu"), HEADER)
+    return route_for_mail(rules, parse_address(recipient), mail)
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,9 @@ class Mail:
     header: Header
 
 
-def route_for_mail(
-    rules: Iterable[Rule],
-    recipient: Address,
-    *,
-    sender: Address | None,
-    user: str,
-    tags: Collection[str],
-    header: Header,
-) -> str:
+def route_for_mail(rules: Iterable[Rule], recipient: Address, mail: Mail) -> str:
     """The name of the route that one recipient's mail takes; DEFAULT where no rule fits."""
-    return route_for(rules_for(rules, Mail(sender, user, tags, header)), recipient)
+    return route_for(rules_for(rules, mail), recipient)
 
 
 def rules_for(rules: Iterable[Rule], mail: Mail) -> Sequence[Rule]:
