@@ -29,6 +29,7 @@ from mta.flow.detours import Detours
 from mta.flow.hurry import Hurry
 from mta.flow.lane import Lane, Waiter
 from mta.flow.ports import Clock, SlotKeeper, Spool
+from mta.flow.precedence import Precedence
 from mta.flow.settlement import Settlement
 from mta.flow.sites import Sites
 from mta.flow.slots import Room
@@ -43,12 +44,18 @@ AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in 
 
 @dataclass(slots=True)
 class Trip:
-    """One connection and its lane: how many more messages it may carry, and has carried."""
+    """One connection and its lane: how many more messages it may carry, and has carried.
+
+    `berth` is the destination that its slot was asked for. `yields`: it carries bulk to a site for
+    which nothing urgent waited, and ends when something does.
+    """
 
     lane: Lane
     courier: Courier
     site: str
+    berth: Destination
     left: int
+    yields: bool
     sent: int = 0
 
 
@@ -82,6 +89,7 @@ class Dispatcher:
         self._shortage = 0  # how many wait for a slot, here or in other processes
         self._later: list[tuple[float, int, Consignment]] = []
         self._hurry = Hurry()
+        self._precedence = Precedence()
         self._aside: deque[Consignment] = deque()  # not to be carried: the first is under way
         self._order = count()  # ties in the heap fall to who came first
         self._trips: set[asyncio.Task[None]] = set()
@@ -138,13 +146,16 @@ class Dispatcher:
 
     def granted(self, destination: Destination, site: str, messages: int) -> None:
         """Start a trip with a slot that was asked for, or give it back."""
-        lane = self._lane_to(destination)
-        lane.is_in_line = False
-        if self._may_travel(lane) and self._spool.is_writable and not self._is_stopping:
-            self._start_trip(Trip(lane, self._courier_to(destination), site, messages))
+        asked = self._lane_to(destination)
+        asked.is_in_line = False
+        lane = self._precedence.turn(site, asked)
+        if lane.may_travel and self._spool.is_writable and not self._is_stopping:
+            courier = self._courier_to(lane.destination)
+            yields = not (lane.urgent.has_mail or self._precedence.is_waited_for(site))
+            self._start_trip(Trip(lane, courier, site, destination, messages, yields))
         else:  # since it was asked for, other trips went on
             self._slots.give_back(self, destination, site, unused=messages)
-            self._give_turn(lane)
+        self._give_turn(asked)
 
     def wanted_back(self, destination: Destination) -> None:
         """End one trip there, for others have fewer: an idle one at once, or else the next."""
@@ -276,19 +287,19 @@ class Dispatcher:
 
     def _give_turn(self, lane: Lane) -> None:
         """Put a lane in line for one more trip, if it has mail for one and may have it."""
-        if not lane.is_in_line and self._may_travel(lane):
+        if not lane.is_in_line and lane.may_travel:
             lane.is_in_line = True
             self._turns.append(lane)
             self._something_changed.set()
-
-    def _may_travel(self, lane: Lane) -> bool:
-        return lane.has_mail and not (lane.breaker.is_probing and lane.trips)
+        elif lane.waits_as_bulk and lane.urgent.has_mail:
+            self._precedence.enter(lane.site, lane)
 
     def _ask(self, lane: Lane) -> None:
         """Ask for a slot for a lane, once its site is known."""
         site = self._sites.known(lane.destination)
         if site is not None:
             lane.site = site
+            self._precedence.enter(site, lane)
             self._slots.ask(self, lane.destination, site)
             return
         self._unknown.append(lane)
@@ -335,7 +346,7 @@ class Dispatcher:
         lane = trip.lane
         lane.trips -= 1
         lane.owed = min(lane.owed, lane.trips)
-        self._slots.give_back(self, lane.destination, trip.site, unused=trip.left, sent=trip.sent)
+        self._slots.give_back(self, trip.berth, trip.site, unused=trip.left, sent=trip.sent)
         self._give_turn(lane)
         self._something_changed.set()  # there is room for another
 
@@ -348,6 +359,9 @@ class Dispatcher:
         if not trip.left or self._shortage or self._is_stopping or not self._spool.is_writable:
             return None
         if lane.has_mail:
+            is_behind = trip.yields and not lane.urgent.has_mail
+            if is_behind and self._precedence.is_waited_for(trip.site):
+                return None
             return lane.take()
         return await self._linger(lane) if trip.courier.is_connected else None
 
