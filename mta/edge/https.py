@@ -6,6 +6,7 @@ for so long and so much. Imported when it is first needed: the library takes 11 
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mta.model.policy import Unreached
 from mta.model.text import printable_ascii
+
+_log = logging.getLogger(__name__)
 
 PORT = 443
 _MAX_FIELD = 8 * 1024  # octets of a line of the answer's header
@@ -91,6 +94,9 @@ class HttpsClient:
         except aiohttp.ClientConnectorError as error:
             return Unreached(_said(error.os_error))
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Unreached(_said(error))
+        except Exception as error:  # noqa: BLE001 - whatever octets do to the library, mail goes on
+            _log.exception("an answer from %s is not understood", printable_ascii(url[:_MAX_TEXT]))
             return Unreached(_said(error))
 
     async def _tls(self) -> ssl.SSLContext:

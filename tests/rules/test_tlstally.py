@@ -3,7 +3,16 @@
 from mta.model.domain import TlsFailure
 from mta.model.tlsreport import Applied, Counted, Failing, PolicyKind
 
-from mta.rules.tls.tally import DAY, MAX_FAILURES, MAX_POLICIES, MAX_TEXT, Tally, day_of
+from mta.rules.tls.tally import (
+    DAY,
+    MAX_DOMAINS,
+    MAX_FAILURES,
+    MAX_POLICIES,
+    MAX_TEXT,
+    MAX_WEIGHT,
+    Tally,
+    day_of,
+)
 
 NOON = 20_000 * DAY + DAY / 2
 NONE = Applied("there.test", PolicyKind.NONE)
@@ -76,12 +85,36 @@ def test_what_a_failure_says_has_a_bound() -> None:
     assert len(tally.counted[0].failures[0][0].text) == MAX_TEXT
 
 
-def test_so_many_policies_are_counted_at_most() -> None:
+def test_so_many_domains_are_counted_at_most() -> None:
     tally = Tally()
 
-    for number in range(MAX_POLICIES + 5):
+    for number in range(MAX_DOMAINS + 5):
         tally.succeeded(Applied(f"d{number}.test", PolicyKind.NONE), NOON)
     tally.succeeded(Applied("d0.test", PolicyKind.NONE), NOON)
 
-    assert len(tally.counted) == MAX_POLICIES
+    assert len(tally.counted) == MAX_DOMAINS
     assert tally.counted[0].successes == 2
+
+
+def test_a_domain_has_so_many_policies_in_a_day_at_most() -> None:
+    tally = Tally()
+
+    for number in range(MAX_POLICIES + 5):
+        tally.succeeded(Applied("there.test", PolicyKind.STS, (f"id {number}",)), NOON)
+
+    assert [one.successes for one in tally.counted] == [1] * (MAX_POLICIES - 1) + [6]
+
+
+def test_policies_have_so_much_text_at_most() -> None:
+    tally = Tally()
+    text = "x" * (MAX_WEIGHT // 4)
+
+    for number in range(9):
+        tally.succeeded(Applied(f"d{number}.test", PolicyKind.STS, (text,)), NOON)
+    assert sum(len(line) for one in tally.counted for line in one.applied.lines) <= MAX_WEIGHT
+    assert len(tally.counted) == 9
+
+    tally.settle(20_000, "d0.test")
+    tally.succeeded(Applied("d9.test", PolicyKind.STS, (text,)), NOON)
+
+    assert tally.of_domain("d9.test", 20_000)[0].applied.lines == (text,)

@@ -113,8 +113,11 @@ class TlsMemory:
             return True
         found = self._broken.get(host)
         is_news = found is None or not self.is_broken(host, now)
-        failed_at = now if found is None or is_news else found.failed_at
-        _put(self._broken, host, Broken(failed_at, found.in_clear + 1 if found else 1), self._size)
+        if found is not None and not is_news:
+            self._broken[host] = Broken(found.failed_at, found.in_clear + 1)
+        else:
+            in_clear = found.in_clear + 1 if found else 1
+            _put(self._broken, host, Broken(now, in_clear), self._size)
         self._is_changed = True
         return is_news
 
@@ -140,12 +143,11 @@ class TlsMemory:
             _put(self._broken, host, one, self._size)
 
     def tidy(self, now: float) -> None:
-        """Let go of what counts no more."""
-        for domain in [name for name in self._seen if self.held_until(name) <= now]:
-            del self._seen[domain]
-        for host, one in list(self._broken.items()):
-            if now - one.failed_at >= self.terms.handshakes:
-                del self._broken[host]
+        """Let go of what counts no more: it stands first."""
+        while self._seen and self.held_until(next(iter(self._seen))) <= now:
+            self._seen.popitem(last=False)
+        while self._broken and not self.is_broken(next(iter(self._broken)), now):
+            self._broken.popitem(last=False)
 
 
 def _put(into: OrderedDict[str, T], name: str, found: T, size: int) -> None:
