@@ -103,7 +103,7 @@ class Policies:
     def known(self, domain: str) -> Published | None:
         """The same, as far as it is known without asking anybody."""
         known = self._known.get(domain)
-        if known is not None and 0 < known[1] - self._clock() <= RECHECK:
+        if known is not None and 0 < known[1] - self._clock() <= RETRY:
             return known[0]
         return NOTHING if domain.startswith("[") else None
 
@@ -161,24 +161,29 @@ class Policies:
             return NOTHING
         if held is None or id not in (None, held.id):
             fetched = await self._fetch(domain, id or "")
-            if isinstance(fetched, Published) and held is None:
+            if isinstance(fetched, HeldPolicy):
+                held = fetched
+            elif held is None:
                 return fetched
-            held = fetched if isinstance(fetched, HeldPolicy) else held
-        assert held is not None
+            else:
+                self._tried_at[domain] = self._clock()
         self._use(domain, held)
         return NOTHING if held.policy.mode is StsMode.NONE else Published(held.policy)
 
     def _lasting(self, domain: str) -> float:
         held = self._held.get(domain)
-        return RECHECK if held is None else min(RECHECK, held.expires_at - self._clock())
+        if held is None:
+            return RECHECK
+        # Mail is not to wait every five minutes for what can be done without.
+        longest = RETRY if domain in self._tried_at else RECHECK
+        return min(longest, held.expires_at - self._clock())
 
     async def _renew(self, domain: str) -> None:
         """Fetch a policy that is held, whatever its TXT record says."""
-        answer = await self.texts.txt(record_name(domain))
         held = self._held[domain]
+        answer = await self.texts.txt(record_name(domain))
         fetched = await self._fetch(domain, policy_id(answer.records) or held.id)
-        if isinstance(fetched, HeldPolicy):
-            self._tried_at.pop(domain, None)
+        if isinstance(fetched, HeldPolicy) or domain not in self._held:
             return
         self._tried_at[domain] = self._clock()
         if held.policy.mode is not StsMode.NONE:  # whoever gives it up may say so for long, §8.3

@@ -168,6 +168,11 @@ def test_a_policy_that_is_held_counts_where_the_next_cannot_be_had(text: bytes |
         scene.domain.id, scene.domain.text_ = "2", text
 
         assert await scene.found(DAY) == Published(ENFORCE)
+        assert await scene.found(RETRY - 1) == Published(ENFORCE)
+        assert len(scene.domain.fetches) == 2
+
+        assert await scene.found(1) == Published(ENFORCE)
+        assert len(scene.domain.fetches) == 3
 
     told()
 

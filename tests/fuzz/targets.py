@@ -7,8 +7,12 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from itertools import pairwise
 from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import pytest
 
 from mta.model.address import Address, AddressError, parse_address, refuse_unicode
 from mta.model.envelope import Client, Envelope, MessageId, Recipient, Submission
@@ -29,6 +33,8 @@ from mta.rules.submission.commands import (
 from mta.rules.submission.content import BareNewlines
 from mta.rules.submission.parameters import BASIC
 from mta.rules.submission.proxyheader import MAX_LENGTH, Partial, ProxyHeader, parse_proxy_header
+from mta.rules.tls.mtasts import MAX_AGE, PolicyError, lines_of, read_policy
+from mta.rules.tls.report import MAX_RECEIVERS, receivers_in
 
 from mta.edge.api.problems import Problem
 from mta.edge.api.reading import read_json, read_message
@@ -69,6 +75,35 @@ def parameters(data: bytes) -> None:
     bob = Recipient(Address("bob", "there.test"), request=wish)
     envelope = Envelope(MessageId("a1"), None, (bob,), 0.0, 1, request=asked)
     assert read_envelope(envelope_line(envelope)) == envelope
+
+
+def policy(data: bytes) -> None:
+    """An MTA-STS policy is refused in one line, or means the same when a report shows it."""
+    try:
+        found = read_policy(data)
+    except PolicyError as error:
+        said = str(error)
+    else:
+        said = ""
+        assert read_policy("\n".join(lines_of(found)).encode()) == found
+        assert 0 <= found.max_age <= MAX_AGE
+    assert said.isascii()
+    assert said.isprintable() or not said
+    assert len(said) < 500
+
+
+def receivers(data: bytes) -> None:
+    """Of those who want reports at most two are named: by mailboxes, and URLs of named hosts."""
+    found = receivers_in([data.decode("utf-8", "backslashreplace")])
+    assert len(found.mailboxes) + len(found.urls) <= MAX_RECEIVERS
+    for mailbox in found.mailboxes:
+        assert parse_address(str(mailbox), refuse_unicode) == mailbox
+    for url in found.urls:
+        host = urlsplit(url).hostname or ""
+        assert url.isascii()
+        assert url.isprintable()
+        with pytest.raises(ValueError, match="does not appear to be"):
+            ip_address(host)
 
 
 def address(data: bytes) -> None:
@@ -176,7 +211,7 @@ TARGETS: "MappingProxyType[str, Callable[[bytes], None]]" = MappingProxyType(
     {
         check.__name__: check
         for check in (
-            *(command, parameters, address, session, chunks, proxy_header),
+            *(command, parameters, policy, receivers, address, session, chunks, proxy_header),
             *(http_body, drop_file, message_header, peer_reply, segment),
         )
     }
@@ -191,6 +226,11 @@ SEEDS: "MappingProxyType[str, tuple[bytes, ...]]" = MappingProxyType(
             b"RET=HDRS ENVID=Qq+3D REQUIRETLS MT-PRIORITY=-3 AUTH=<> SMTPUTF8",
             b"HOLDUNTIL=2027-01-31T23:59:00Z BY=120;RT",
             b"NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob+40there.test",
+        ),
+        "policy": (b"version: STSv1\r\nmode: enforce\r\nmx: *.there.test\r\nmax_age: 604800\r\n",),
+        "receivers": (
+            b"v=TLSRPTv1; rua=mailto:ann@there.test,https://web.test/v1?a=b",
+            b"v=TLSRPTv1;rua=https://web.test:443/%00, mailto:a%40b@there.test!10m",
         ),
         "address": (b"ann@here.test", b'"a\\"b"@[IPv6:2001:db8::1]'),
         "session": (
