@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import replace
 
-from mta.model.domain import Host, TlsDemand, TlsFailure, TlsLevel, TlsProof
+from mta.model.domain import Host, Tlsa, TlsDemand, TlsFailure, TlsLevel, TlsProof
 from mta.model.event import Event, Kind
 from mta.model.outcome import Outcome, Stage
 from mta.model.policy import StsMode, StsPolicy
@@ -11,7 +11,7 @@ from mta.model.tlsreport import Applied, Failing, PolicyKind
 
 from mta.rules.tls.demand import raised, tentative
 from mta.rules.tls.memory import TlsMemory
-from mta.rules.tls.mtasts import lines_of, lists
+from mta.rules.tls.mtasts import lines_of, lists, unlisted
 from mta.rules.tls.tally import Tally
 
 from mta.flow.policies import NOTHING, Policies, Published
@@ -66,48 +66,45 @@ class TlsRecord:
     def refused(self, host: str, domain: str, outcome: Outcome) -> None:
         """What a domain publishes, or how, keeps us from a host."""
         if outcome.tls_failure is not None:
-            applied = self._applied(domain, None)
             failing = Failing(outcome.tls_failure, host, text=outcome.reply.text)
-            self._tally.failed(applied, failing, self._clock())
+            self._tally.failed(_applied(domain, self._published(domain)), failing, self._clock())
 
     def noted(
         self, host: Host, domain: str, demand: TlsDemand, reached: Session | Outcome
     ) -> Session | Outcome:
         """The same, with what it means; `demand` is what was asked of this connection."""
+        now, published = self._clock(), self._published(domain)
         if isinstance(reached, Outcome):
-            return self._failed(host, domain, demand, reached)
-        now, tls = self._clock(), reached.tls
+            return self._failed(host, domain, demand, reached) if _is_tls(reached) else reached
+        tls = reached.tls
         if tls is not None:
             self._memory.works(host.name)
             is_enforced = (
                 demand.level is TlsLevel.VERIFY
-                and demand.otherwise is None
                 and tls.proof == TlsProof.PKIX
-                and self._mode(domain) is StsMode.ENFORCE
+                and published.policy is not None
+                and published.policy.mode is StsMode.ENFORCE
             )
             self._memory.saw(domain, tls, now, is_enforced=is_enforced)
         elif demand.level is TlsLevel.NONE and self._memory.went_in_clear(host.name, now):
             text = "its handshake failed, and it takes mail in clear"
             self._events.emit(Event(kind=Kind.TLS_BROKEN, at=now, host=host, text=text))
-        self._count(host, domain, demand, has_tls=tls is not None)
+        self._count(host, domain, demand, published, has_tls=tls is not None)
         return reached
 
     def _failed(
         self, host: Host, domain: str, demand: TlsDemand, outcome: Outcome
     ) -> Session | Outcome:
-        if outcome.stage is not Stage.TLS:
-            return outcome
+        now, published = self._clock(), self._published(domain)
         kind = outcome.tls_failure or TlsFailure.VALIDATION_FAILURE
         failing = Failing(kind, host.name, host.address, outcome.reply.text)
-        now = self._clock()
-        self._tally.failed(self._applied(domain, demand), failing, now)
-        if demand.otherwise is not None:
-            return outcome
-        if self._memory.level_of(domain, now) is TlsLevel.OPPORTUNISTIC:
+        self._tally.failed(_applied(domain, published, demand), failing, now)
+        is_last = demand.otherwise is None
+        if not is_last or self._memory.level_of(domain, now) is TlsLevel.OPPORTUNISTIC:
             return outcome
         had = f"{domain} had TLS, and {host.name} has none that will do"
         self._tell_lost(host, domain, had, now)
-        if demand.tlsa or self._published(domain).policy is not None or outcome.is_from_peer:
+        if demand.tlsa or published.policy is not None or outcome.is_from_peer:
             return outcome
         reply = replace(outcome.reply, text=f"{had}: {outcome.reply.text}")
         return replace(outcome, reply=reply)
@@ -123,10 +120,11 @@ class TlsRecord:
         event = Event(kind=Kind.TLS_LOST, at=now, host=host, next_at=until, text=text)
         self._events.emit(event)
 
-    def _count(self, host: Host, domain: str, demand: TlsDemand, *, has_tls: bool) -> None:
+    def _count(
+        self, host: Host, domain: str, demand: TlsDemand, published: Published, *, has_tls: bool
+    ) -> None:
         """Count a connection that was had; what is wrong with it is wrong with the policy."""
-        now, published = self._clock(), self._published(domain)
-        applied = self._applied(domain, demand)
+        now, applied = self._clock(), _applied(domain, published, demand)
         if published.trouble is not None and not demand.tlsa:
             failing = Failing(published.trouble, text=published.text)
             self._tally.failed(applied, failing, now)
@@ -148,33 +146,39 @@ class TlsRecord:
         )
 
     def _is_tested(self, host: str, domain: str) -> bool:
-        """Whether a host is to prove who it is as a trial; told at once if its policy forgot it."""
-        policy = self._published(domain).policy
+        """Whether a host is to prove who it is as a trial; one that is not listed has failed it."""
+        published = self._published(domain)
+        policy = published.policy
         if policy is None or policy.mode is not StsMode.TESTING:
             return False
         if lists(policy, host):
             return True
-        text = f"the MTA-STS policy of {domain} does not list {host}"
-        failing = Failing(TlsFailure.VALIDATION_FAILURE, host, text=text)
-        self._tally.failed(self._applied(domain, None), failing, self._clock())
+        failing = Failing(
+            TlsFailure.VALIDATION_FAILURE, host, text=unlisted(host, domain).reply.text
+        )
+        self._tally.failed(_applied(domain, published), failing, self._clock())
         return False
-
-    def _applied(self, domain: str, demand: TlsDemand | None) -> Applied:
-        """The policy that a connection was under; without a demand there was none."""
-        if demand is not None and demand.tlsa:
-            lines = tuple(
-                f"{one.usage} {one.selector} {one.matching} {one.data.hex()}" for one in demand.tlsa
-            )
-            return Applied(domain, PolicyKind.TLSA, lines)
-        published = self._published(domain)
-        if published.policy is not None:
-            lines = tuple(lines_of(published.policy))
-            return Applied(domain, PolicyKind.STS, lines, published.policy.mx)
-        return Applied(domain, PolicyKind.STS if published.trouble else PolicyKind.NONE)
-
-    def _mode(self, domain: str) -> StsMode:
-        policy = self._published(domain).policy
-        return policy.mode if policy is not None else StsMode.NONE
 
     def _published(self, domain: str) -> Published:
         return self._policies.known(domain) or NOTHING
+
+
+def _is_tls(outcome: Outcome) -> bool:
+    return outcome.stage is Stage.TLS
+
+
+def _applied(domain: str, published: Published, demand: TlsDemand | None = None) -> Applied:
+    """The policy that a connection was under; without a demand none was made."""
+    if demand is not None and demand.tlsa:
+        lines = [
+            f"{one.usage} {one.selector} {one.matching} {one.data.hex()}" for one in demand.tlsa
+        ]
+        return Applied(domain, PolicyKind.TLSA, tuple(lines))
+    policy = published.policy
+    if policy is not None:
+        return Applied(domain, PolicyKind.STS, tuple(lines_of(policy)), policy.mx)
+    return Applied(domain, PolicyKind.STS if published.trouble else PolicyKind.NONE)
+
+
+def _said(record: Tlsa) -> str:
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex()}"
