@@ -13,6 +13,8 @@ from mta.rules.tls.demand import (
     is_fit,
     is_vouched_for,
     may_share,
+    raised,
+    tentative,
     unprotected,
 )
 
@@ -185,3 +187,41 @@ def test_what_requires_tls_waits_for_tls_that_is_to_come_back() -> None:
     refused = judge(Reply(454, "not now", 7, 0), Stage.TLS, HOST)
 
     assert unprotected(refused) is refused
+
+
+OPPORTUNISTIC, REQUIRED, VERIFY = (
+    TlsDemand(level) for level in (TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRED, TlsLevel.VERIFY)
+)
+BY_FINGERPRINT = TlsDemand(TlsLevel.FINGERPRINT, fingerprints=("00" * 32,))
+
+
+@pytest.mark.parametrize(
+    ("demand", "tried"),
+    [
+        (OPPORTUNISTIC, replace(VERIFY, otherwise=OPPORTUNISTIC)),
+        (REQUIRED, replace(VERIFY, otherwise=REQUIRED)),
+        (VERIFY, VERIFY),
+        (BY_FINGERPRINT, BY_FINGERPRINT),
+    ],
+)
+def test_a_trial_asks_for_a_proof_and_then_for_what_was_asked(
+    demand: TlsDemand, tried: TlsDemand
+) -> None:
+    assert tentative(demand) == tried
+    assert after_failed_handshake(tried) == (None if tried == demand else demand)
+
+
+@pytest.mark.parametrize(
+    ("demand", "level", "expected"),
+    [
+        (OPPORTUNISTIC, TlsLevel.REQUIRED, REQUIRED),
+        (OPPORTUNISTIC, TlsLevel.VERIFY, VERIFY),
+        (VERIFY, TlsLevel.REQUIRED, VERIFY),
+        (BY_FINGERPRINT, TlsLevel.VERIFY, BY_FINGERPRINT),
+        (tentative(OPPORTUNISTIC), TlsLevel.REQUIRED, tentative(REQUIRED)),
+    ],
+)
+def test_a_demand_is_raised_with_all_that_is_tried_after_it(
+    demand: TlsDemand, level: TlsLevel, expected: TlsDemand
+) -> None:
+    assert raised(demand, level) == expected
