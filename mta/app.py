@@ -169,6 +169,7 @@ class Server:
             certificate=fittings.certificate,
             reaches=fittings.reaches,
             keys=self._keys,
+            is_first=is_first,
         )
 
     @property

@@ -60,8 +60,13 @@ class Upkeep:
         certificate: ServerCertificate | None,
         reaches: Sequence[Reach],
         keys: KeyWatch,
+        is_first: bool,
     ) -> None:
-        """`folder` is where counts, homes and shut roads are kept."""
+        """`folder` is where counts, homes and shut roads are kept.
+
+        `is_first`: of several processes, the one that says what all of them find.
+        """
+        self._is_first = is_first
         self.reaches = reaches
         self._keys = keys
         self.users = users
@@ -154,7 +159,7 @@ class Upkeep:
 
     async def _look_at_names(self) -> None:
         for reach in self.reaches:
-            await reach.look_if_due()
+            await reach.look_if_due(tells=self._is_first)
 
     async def _renew_users(self) -> None:
         """Let those log in who stand in the users' file now, where it has changed."""

@@ -534,6 +534,14 @@ def test_no_text_makes_any_other_exception_than_a_config_error(
         ),
         ("delivery: {timeouts: {final_dot: 1m}}", "delivery.timeouts.final_dot: under 10m"),
         (
+            "delivery: {ipv6: never, sources: [{address: 192.0.2.1}, {address: '2001:db8::1'}]}",
+            "delivery.sources[1]: not used while delivery.ipv6 is never",
+        ),
+        (
+            "delivery: {mode: smarthost, smarthost: {host: a.test}, sources: [{address: 9.9.9.9}]}",
+            "delivery.sources: not used while mode is smarthost",
+        ),
+        (
             "delivery: {mode: smarthost, smarthost: {host: a.test, verify: false}}",
             "delivery.smarthost.verify: anybody on the way",
         ),

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, UnixSocket
 
+from mta.rules.delivery.families import Ipv6
 from mta.rules.delivery.progress import Mode
 
 from mta.config import routechecks
@@ -199,6 +200,12 @@ def _surprises_of_delivery(settings: Settings) -> Iterator[tuple[str, str]]:
             "delivery.timeouts.final_dot",
             "under 10m a slow server's reply is missed and the message sent twice (RFC 1047)",
         )
+    if delivery.ipv6 is Ipv6.NEVER:
+        for place, entry in enumerate(delivery.sources):
+            if entry.source().version == 6:
+                yield f"delivery.sources[{place}]", "not used while delivery.ipv6 is never"
+    if delivery.sources and delivery.mode is Mode.SMARTHOST and not settings.routes:
+        yield "delivery.sources", "not used while mode is smarthost"
     yield from routechecks.surprises(settings)
 
 

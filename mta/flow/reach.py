@@ -56,23 +56,26 @@ class Reach:
 
     # Our own addresses
 
-    async def look_if_due(self) -> None:
-        """Look at our names: once, daily, and sooner while the DNS does not answer."""
+    async def look_if_due(self, *, tells: bool = True) -> None:
+        """Look at our names: once, daily, and sooner while the DNS does not answer.
+
+        `tells` whether the log hears of it: several processes find the same.
+        """
         now = self._clock()
         if now >= self._look_at:
             self._look_at = now + RETRY_INTERVAL
-            found = await self.look()
+            found = await self.look(tells=tells)
             if all(one.standing is not Standing.UNKNOWN for one in found):
                 self._look_at = now + LOOK_INTERVAL
 
-    async def look(self) -> Sequence[Papers]:
+    async def look(self, *, tells: bool = True) -> Sequence[Papers]:
         """Ask the DNS for our own names, and go by them. What has changed is told in the log.
 
         Where the DNS cannot be asked, what it said before stays in force.
         """
         found = await self.papers()
         before = {one.address: one for one in self._papers}
-        for one in found:
+        for one in found if tells else ():
             self._tell(one, before.get(one.address))
         self._papers = [
             before.get(one.address, one) if one.standing is Standing.UNKNOWN else one

@@ -1,5 +1,6 @@
 """What can be reached from here, as far as is known."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -163,6 +164,12 @@ def test_what_is_wrong_is_said_once_and_again_when_it_changes(
         "refuse mail",
         "9.9.9.9 is mail.us.test",
     ]
+
+
+def test_of_several_processes_one_tells(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(reach(FakeNames(), local={4: FOUR}).look_if_due(tells=False))
+
+    assert caplog.messages == []
 
 
 # Hosts

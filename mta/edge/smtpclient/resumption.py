@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 MAX_AGE = 3600.0  # seconds; a certificate that was verified may be expired or distrusted since
-MAX_SESSIONS = 200  # of one context; each holds the peer's certificates, some kilobytes
+MAX_SESSIONS = 100  # of one context; each holds the peer's certificates, 16 KiB in all
 
 
 class ResumingContext(ssl.SSLContext):
