@@ -264,7 +264,8 @@ class Server:
             tasks.create_task(self._dispatcher.stop(limit), name="stop")
 
     def _fixed_site(self, destination: Destination) -> str | None:
-        return fixed_site(self._ways_to(destination))
+        named = self._fittings.route_sites.get(destination.route)
+        return named or fixed_site(self._ways_to(destination))
 
     def _ways_to(self, destination: Destination) -> Sequence[Way]:
         """How its road is travelled; a reload may have taken it away a moment ago."""

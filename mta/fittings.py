@@ -6,7 +6,7 @@ All of it can be exchanged while the server runs, but for the spool and the list
 import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -109,6 +109,7 @@ class Fittings:
     lookup: DnsLookup
     tls_policies: Sequence[TlsPolicies]
     ways: Ways
+    route_sites: Mapping[str, str]  # of routes whose mail counts for a site of its own
     terms: Terms
     refusals: Table
     room: Room
@@ -155,6 +156,7 @@ def fittings_for(settings: Settings) -> Fittings:
         lookup=lookup,
         tls_policies=(),
         ways=ways_for(settings, lookup),
+        route_sites={one.name: one.pacing for one in settings.routes if one.pacing is not None},
         terms=terms_for(settings),
         refusals=table_of(settings.refusals),
         room=Room(

@@ -128,6 +128,7 @@ class Route(Section):
     give_up_after: Duration | None = None
     tls: Annotated[TlsLevel, BeforeValidator(_level)] | None = None
     sources: tuple[SourceAddress, ...] = ()
+    pacing: Text | None = None
 
     @property
     def takes_all(self) -> bool:

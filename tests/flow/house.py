@@ -257,6 +257,7 @@ class House:
         self.refusals = refusals
         self.has_smarthost = True
         self.relays: dict[str, Sequence[str]] = {}  # of routes, where they have their own
+        self.connectors: dict[str, Connector] = {}  # to relays that are no servers
         self.peers = dict(peers or {})
         self.peers.setdefault("sender.test", Peer())
         self.peers.setdefault("relay.test", Peer())  # served by mx.relay.test, the smarthost
@@ -330,9 +331,9 @@ class House:
             destination,
             ways=[
                 Way(
-                    connector=self.world,
+                    connector=self.connectors.get(relay or "", self.world),
                     demand=TlsDemand(TlsLevel.OPPORTUNISTIC),
-                    port=25,
+                    port=0 if relay in self.connectors else 25,
                     relay=relay,
                     private_allowed=True,
                 )
