@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,17 @@ from mta.model.request import Deadline, Late, MessageRequest
 
 from mta.edge.smtpclient import SmtpConnector, SmtpSession, Timeouts
 
-from tests.edge.scripted_peer import Caller, Script, ScriptedPeer, run
+from tests.edge.scripted_peer import (
+    Caller,
+    Script,
+    ScriptedPeer,
+    certificate,
+    run,
+    server_context,
+)
+from tests.edge.test_smtpclient import Loop, both_loops
 from tests.edge.test_smtpclient_session import LARGE, LETTER, sent, take_envelope, with_content
 
-CLEAR = TlsDemand(TlsLevel.NONE)
 BY = 1_000.0  # the deadline, Unix seconds
 OVER = "the time that its sender gave it is over"
 
@@ -46,8 +54,9 @@ async def sent_by(
     return outcomes, is_usable
 
 
-async def opened(host: Host, clock: Clock) -> SmtpSession:
-    session = await SmtpConnector(hostname="client.test", clock=clock).open(host, CLEAR)
+async def opened(host: Host, clock: Clock, level: TlsLevel = TlsLevel.NONE) -> SmtpSession:
+    connector = SmtpConnector(hostname="client.test", clock=clock)
+    session = await connector.open(host, TlsDemand(level))
     assert isinstance(session, SmtpSession)
     return session
 
@@ -189,3 +198,35 @@ def test_what_is_to_be_delivered_all_the_same_goes_when_it_is_late() -> None:
     outcomes, _ = run(sent_by(script, clock, Late.NOTIFY, "PIPELINING"))
 
     assert {outcome.verdict for outcome in outcomes} == {Verdict.DELIVERED}
+
+
+@both_loops
+@pytest.mark.parametrize("size", [100, 1_000_000])
+def test_a_message_in_time_goes_over_tls_too(tmp_path: Path, new_loop: Loop, size: int) -> None:
+    context = server_context(certificate(tmp_path, "mx.test"))
+
+    async def script(client: Caller) -> None:
+        await client.greet("STARTTLS")
+        await client.hear()
+        await client.say("220 go ahead")
+        await client.start_tls(context)
+        await client.answer_hello("PIPELINING")
+        await take_envelope(client)
+        await client.hear_content()
+        await client.say("250 ok")
+        await client.take_leave()
+
+    async def scene() -> tuple[Outcome, ...]:
+        request = MessageRequest(deadline=Deadline(BY, Late.DROP))
+        content = b"a line\r\n" * (size // 8)
+        async with ScriptedPeer(script) as host:
+            session = await opened(host, Clock(), TlsLevel.OPPORTUNISTIC)
+            async with asyncio.timeout(5):
+                outcomes = await session.send(replace(LETTER, request=request, content=content))
+            await session.close()
+        return outcomes
+
+    outcomes = run(scene(), new_loop)
+
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.DELIVERED}
+    assert outcomes[0].tls is not None

@@ -46,6 +46,7 @@ def envelope(by: Deadline | None, *, hold_until: float = 0.0) -> Envelope:
         (R, 500.0 - LAST_CALL),
         (D, 500.0 - LAST_CALL),
         (Deadline(5_000.0), 1_100.0),
+        (Deadline(120.0, Late.DROP), 115.0),  # of twenty seconds
     ],
 )
 def test_the_last_attempt_is_in_time_for_the_deadline(by: Deadline | None, ends_at: float) -> None:

@@ -127,7 +127,7 @@ class Wire(SMTPProtocol):
     async def drained(self, limit: float) -> None:
         """As `room`, until the kernel has all that was written."""
         transport = cast(asyncio.WriteTransport, self.transport)
-        transport.set_write_buffer_limits(0)
+        transport.set_write_buffer_limits(1)  # at 0 a TLS transport is full when it is empty
         try:
             await self.room(limit)
         finally:

@@ -9,7 +9,9 @@ from mta.model.request import Deadline, Late, Notice, RecipientRequest
 
 from mta.rules.delivery.retry import RetryPlan
 
-LAST_CALL = 10.0  # seconds before a deadline, when the last attempt begins: it takes some itself
+# Seconds before a deadline, when the last attempt begins: it takes some itself. No more than a
+# quarter of a message's time.
+LAST_CALL = 10.0
 _NEVER = frozenset({Notice.NEVER})
 _MISSED = (4, 7)  # delivery time expired, RFC 3463 §3.5
 _UNKEPT = (3, 3)  # the system is not capable of what was asked, RFC 3463 §3.4
@@ -26,7 +28,7 @@ def end_of(plan: RetryPlan, envelope: Envelope) -> float:
     by = envelope.request.deadline
     if by is None or by.if_late is Late.NOTIFY:
         return ends_at
-    return min(ends_at, by.at - LAST_CALL)
+    return min(ends_at, by.at - min(LAST_CALL, (by.at - envelope.released_at) / 4))
 
 
 def leaves_at(by: Deadline, released_at: float, margin: float) -> float:
