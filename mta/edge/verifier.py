@@ -1,0 +1,70 @@
+"""What the signatures and seals of a message are worth when it comes, by dkimpy.
+
+It blocks: the DNS is asked, and RSA reckoned, in a thread. Whatever is in the message, and whatever
+dkimpy thinks of it, the answer is a finding.
+"""
+
+import logging
+from collections.abc import Callable
+
+import dkim
+
+from mta.rules.message.arc import MAX_RESULTS, Chain, DkimResult, Findings
+from mta.rules.message.headers import read_header
+
+# dkimpy logs what stands in messages.
+_SILENT = logging.getLogger(f"{__name__}.dkimpy")
+_SILENT.disabled = True
+
+Texts = Callable[[str], tuple[str, ...] | None]  # the TXT records of a name; None: unknown
+
+
+class _Unknown(Exception):
+    """The DNS does not say."""
+
+
+def findings(content: bytes, texts: Texts) -> Findings:
+    """Verify a message as it came. Never raises for what is in it."""
+    names = [field.name for field in read_header(content).fields]
+    count = min(names.count(b"dkim-signature"), MAX_RESULTS)
+    results = tuple(_dkim(content, place, texts) for place in range(count))
+    chain = _chain(content, texts) if b"arc-seal" in names else Chain.NONE
+    return Findings(results, chain)
+
+
+def _dkim(content: bytes, place: int, texts: Texts) -> DkimResult:
+    verifier = None
+    try:
+        verifier = dkim.DKIM(content, logger=_SILENT)
+        result = "pass" if verifier.verify(place, dnsfunc=_dns(texts)) else "fail"
+    except _Unknown:
+        result = "temperror"
+    except dkim.ValidationError:
+        result = "fail"
+    except Exception:  # noqa: BLE001 - a stranger's text in a library that was not made for it
+        result = "permerror"
+    return DkimResult(result, _text(verifier, "domain"), _text(verifier, "selector"))
+
+
+def _text(verifier: object, name: str) -> str:
+    """A tag as far as the verifier has come; "" where it has not."""
+    found = getattr(verifier, name, b"")
+    return found.decode("latin-1") if isinstance(found, bytes) else ""
+
+
+def _chain(content: bytes, texts: Texts) -> Chain:
+    try:
+        verdict, _, _ = dkim.ARC(content, logger=_SILENT).verify(dnsfunc=_dns(texts))
+    except Exception:  # noqa: BLE001 - as above, and what is not known to hold does not
+        return Chain.FAIL
+    return Chain.PASS if verdict == dkim.CV_Pass else Chain.FAIL
+
+
+def _dns(texts: Texts) -> Callable[..., bytes | None]:
+    def get(name: bytes, timeout: float = 5) -> bytes | None:
+        found = texts(name.decode("ascii").removesuffix("."))
+        if found is None:
+            raise _Unknown
+        return found[0].encode() if found else None
+
+    return get
