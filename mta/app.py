@@ -105,6 +105,7 @@ class Server:
             on_stored=self._on_stored,
             to_ascii=to_ascii,
             user_of=self._gatekeeper.user,
+            forwarding=fittings.forwarding,
         )
         self._detours = Detours(site_of=self._sites.known, events=self._register, clock=time.time)
         self._protection = Protection(settings, fittings, events=events, intake=self._intake)
@@ -228,6 +229,7 @@ class Server:
         self._upkeep.reaches = fittings.reaches
         self._gatekeeper.replace(users.accounts)
         self._intake.house, self._intake.signer = fittings.house, fittings.signer
+        self._intake.forwarding = fittings.forwarding
         self._keys.renew(fittings.keyring, fittings.key_records)
         self._quotas.replace_terms(fittings.quotas)
         self._settlement.renew(fittings.terms)

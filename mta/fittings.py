@@ -20,6 +20,7 @@ from mta.rules.delivery.retry import RetryPlan
 from mta.rules.refusals.classify import Table
 
 from mta.flow.assurance import TlsPolicies
+from mta.flow.forwarding import Forwarding
 from mta.flow.intake import House
 from mta.flow.keyrecords import KeyRecords
 from mta.flow.ports import Signer
@@ -42,6 +43,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 from mta.config import ConfigError, Settings
 from mta.config.doors import Limits, Listen, Quota, Quotas
 from mta.config.refusals import table_of
+from mta.forwards import forwarding_for
 from mta.keyring import Keyring
 from mta.names import key_records_for, lookup_for
 from mta.roads import Ways, rules_for, ways_for, with_routes
@@ -106,6 +108,7 @@ class Fittings:
     house: House
     keyring: Keyring
     key_records: KeyRecords
+    forwarding: Forwarding | None
     lookup: DnsLookup
     tls_policies: Sequence[TlsPolicies]
     ways: Ways
@@ -153,6 +156,7 @@ def fittings_for(settings: Settings) -> Fittings:
         ),
         keyring=Keyring(settings),
         key_records=key_records_for(settings, lookup),
+        forwarding=forwarding_for(settings, lookup),
         lookup=lookup,
         tls_policies=(),
         ways=ways_for(settings, lookup),

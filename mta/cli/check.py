@@ -19,6 +19,7 @@ from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
 from mta.config.users import UsersFile
+from mta.forwards import problems_of_forwarding
 from mta.keyring import Keyring, problems_of_keys
 from mta.keywatch import troubles
 from mta.names import key_records_for, lookup_for
@@ -80,6 +81,7 @@ def troubles_in_dns(settings: Settings) -> list[str]:
 def file_problems(settings: Settings) -> Iterator[str]:
     """Everything that is wrong in the files that the settings name."""
     yield from problems_of_keys(settings)
+    yield from problems_of_forwarding(settings)
     if settings.tls.certificate and settings.tls.key:
         try:
             server_context(settings.tls.certificate, settings.tls.key)

@@ -31,6 +31,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from objections_to(settings.refusals)
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
+    forwarding = settings.forwarding
+    if forwarding and forwarding.arc and not (forwarding.users or forwarding.networks):
+        yield "forwarding.users", "expected users or networks whose mail is sealed, found neither"
     for place, entry in enumerate(settings.dkim):
         begin, end = entry.signs_from, entry.signs_until
         if begin is not None and end is not None and begin >= end:

@@ -23,6 +23,7 @@ from mta.rules.submission.preflight import Preflight
 from mta.config.delivery import Delivery, Dns
 from mta.config.dkim import DkimKey
 from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
+from mta.config.forwarding import Forwarding
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
 from mta.config.quantities import read_domain
 from mta.config.refusals import Refusal
@@ -136,6 +137,7 @@ class Settings(Section):
     admin: Admin | None = Admin()
     refusals: tuple[Refusal, ...] = ()
     history: History = History()
+    forwarding: Forwarding | None = None
     tls_reports: TlsReports | None = None
     log: Log = Log()
     shutdown: DurationOrZero = 30.0

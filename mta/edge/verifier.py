@@ -52,9 +52,11 @@ def _text(verifier: object, name: str) -> str:
     return found.decode("latin-1") if isinstance(found, bytes) else ""
 
 
-def _chain(content: bytes, texts: Texts) -> Chain:
+def _chain(content: bytes, texts: Texts) -> Chain | None:
     try:
         verdict, _, _ = dkim.ARC(content, logger=_SILENT).verify(dnsfunc=_dns(texts))
+    except _Unknown:
+        return None
     except Exception:  # noqa: BLE001 - as above, and what is not known to hold does not
         return Chain.FAIL
     return Chain.PASS if verdict == dkim.CV_Pass else Chain.FAIL

@@ -37,6 +37,7 @@ from mta.rules.submission.admission import objection_to_author, objection_to_sen
 from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
 from mta.rules.submission.quota import Load
 
+from mta.flow.forwarding import Forwarding
 from mta.flow.ports import Clock, Signer, Spool
 from mta.flow.quotas import Quotas
 from mta.flow.register import Register
@@ -66,6 +67,7 @@ class _Arrival:
     header: Header
     author: Address | None
     caveats: tuple[Caveat, ...] = ()
+    is_passed_on: bool = False  # mail of others, by a forwarder
 
     @property
     def domain(self) -> str | None:
@@ -89,12 +91,15 @@ class Intake:
         on_stored: Callable[[Envelope], None],
         to_ascii: Callable[[str], str] = refuse_unicode,
         user_of: Callable[[str], User | None] = lambda name: None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         """`to_ascii` turns an author's domain into A-labels or raises ValueError.
 
-        `user_of` knows the users by their names.
+        `user_of` knows the users by their names. `forwarding` is None where no mail of others
+        is passed on.
         """
         self.house = house
+        self.forwarding = forwarding
         self.signer = signer
         self._spool = spool
         self._events = register
@@ -116,7 +121,8 @@ class Intake:
         user = self._user(client)
         if client.user and user is None:
             return self._refused(Reply(530, "Your login is no longer valid", 7, 0), sender, client)
-        objection = objection_to_sender(sender, self.house.senders, user) or self._surplus(
+        senders = () if self._passes_on(client) else self.house.senders
+        objection = objection_to_sender(sender, senders, user) or self._surplus(
             Load(messages=1, octets=size), client
         )
         return objection and self._refused(objection, sender, client)
@@ -129,6 +135,8 @@ class Intake:
         With this recipient the message has `count`.
         """
         objection = self._surplus(Load(recipients=count), client)
+        if objection is None and self.forwarding is not None:
+            objection = self.forwarding.objection_to_recipient(recipient)
         return objection and self._refused(objection, sender, client)
 
     def objection_to_envelope(self, submission: Submission) -> Reply | None:
@@ -160,7 +168,7 @@ class Intake:
         key = idempotency_key(arrival.header)
         if isinstance(key, Reply):
             return self._refused(key, submission.sender, submission.client)
-        if self.house.preflight is not Preflight.OFF:
+        if self.house.preflight is not Preflight.OFF and not arrival.is_passed_on:
             arrival = self._looked_through(arrival)
             if arrival.caveats and self.house.preflight is Preflight.REFUSE:
                 reply = refusal_for(arrival.caveats)
@@ -189,7 +197,15 @@ class Intake:
 
     def _arrival(self, submission: Submission) -> "_Arrival":
         header = read_header(submission.content)
-        return _Arrival(submission, header, author(header, self._to_ascii))
+        arrival = _Arrival(submission, header, author(header, self._to_ascii))
+        if self.forwarding is None:
+            return arrival
+        readdressed = self.forwarding.readdressed(submission)
+        is_passed_on = self.forwarding.is_by(submission.client)
+        return replace(arrival, submission=readdressed, is_passed_on=is_passed_on)
+
+    def _passes_on(self, client: Client) -> bool:
+        return self.forwarding is not None and self.forwarding.is_by(client)
 
     def _looked_through(self, arrival: "_Arrival") -> "_Arrival":
         submission = arrival.submission
@@ -205,7 +221,7 @@ class Intake:
         return replace(arrival, caveats=found) if found else arrival
 
     async def _take_once(self, id: MessageId, order: Order, arrival: "_Arrival") -> Receipt:
-        submission, now = order.submission, self._clock()
+        submission, now = arrival.submission, self._clock()
         due_at = max(now, submission.request.hold_until)
         entry = Entry(
             id=id,
@@ -257,6 +273,9 @@ class Intake:
         submission = arrival.submission
         signature, why_not = await self._signature(arrival.domain, content)
         signed = signature + content if signature else content
+        if arrival.is_passed_on and self.forwarding is not None:
+            seal = await self._sealed(self.forwarding, submission.content, signed)
+            signature, signed = seal or signature, seal + signed
         now = self._clock()
         envelope = _envelope(id, submission, arrival.header, signed, now)
         if self.house.routes:
@@ -267,6 +286,14 @@ class Intake:
         if not signature:
             self._events.emit(Event(kind=Kind.UNSIGNED, at=now, id=id, text=why_not))
         self._on_stored(envelope)
+
+    async def _sealed(self, forwarding: Forwarding, came: bytes, content: bytes) -> bytes:
+        """The fields that seal what is passed on; b"" for none."""
+        try:
+            return await forwarding.seal(came, content)
+        except SigningError as error:
+            log.warning("%s", error)
+            return b""
 
     async def _signature(self, domain: str | None, content: bytes) -> tuple[bytes, str]:
         """The fields that sign `content`; or none, and why not."""

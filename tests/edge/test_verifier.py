@@ -133,6 +133,15 @@ def test_a_changed_seal_is_found_out() -> None:
     assert findings(forged, texts).chain is Chain.FAIL
 
 
+def test_a_chain_that_nobody_can_verify_now_is_not_called_broken_nor_sealed() -> None:
+    content = sealed(SIGNED)
+
+    found = findings(content, lambda name: None)
+
+    assert found.chain is None
+    assert seal_fields(read_header(content), found, OURS, NOW) == b""
+
+
 def test_a_message_changed_after_its_seal_is_found_out() -> None:
     assert findings(sealed(SIGNED).replace(b"Hi", b"Ho"), texts).chain is Chain.FAIL
 

@@ -57,7 +57,7 @@ class Findings:
     """What was verified of a message that came."""
 
     dkim: tuple[DkimResult, ...] = ()
-    chain: Chain = Chain.NONE
+    chain: Chain | None = Chain.NONE  # None: not known, for the DNS did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,16 @@ def _word(text: str) -> str:
 def seal_fields(header: Header, findings: Findings, sealer: Sealer, now: int) -> bytes:
     """The three fields to stand before a message, CRLF at the end of each; b"" where none may.
 
-    None may where the chain has ended: its latest seal says so (RFC 8617 §5.1.2), or it is long.
+    None may where the chain has ended: its latest seal says so (RFC 8617 §5.1.2), or it is long;
+    nor where it is not known what the chain is worth.
     """
     sets = _sets(header)
     instance = max(sets, default=0) + 1
     if instance > MAX_SETS or _FAILED.search(sets.get(instance - 1, {}).get(_SEAL, b"")):
         return b""
     chain = findings.chain if sets else Chain.NONE
+    if chain is None:
+        return b""
     if chain is not Chain.PASS:
         sets = {}  # what is broken is not vouched for: the seal is over our own set alone
     results = f" i={instance}; {_results(sealer.host, findings, chain)}".encode("ascii")
