@@ -126,10 +126,15 @@ class ScriptedPeer:
     """
 
     def __init__(
-        self, *scripts: Script, name: str = "mx.test", implicit_tls: ssl.SSLContext | None = None
+        self,
+        *scripts: Script,
+        name: str = "mx.test",
+        address: str = "127.0.0.1",
+        implicit_tls: ssl.SSLContext | None = None,
     ) -> None:
         self._scripts = scripts
         self._name = name
+        self._address = address
         self._implicit_tls = implicit_tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[Exception] = []
@@ -137,9 +142,9 @@ class ScriptedPeer:
 
     async def __aenter__(self) -> Host:
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, ssl=self._implicit_tls
+            self._serve, self._address, 0, ssl=self._implicit_tls
         )
-        return Host(self._name, "127.0.0.1", self._server.sockets[0].getsockname()[1])
+        return Host(self._name, self._address, self._server.sockets[0].getsockname()[1])
 
     async def __aexit__(
         self,

@@ -27,7 +27,9 @@ OURS = Source("127.0.0.2", "two.client.test")
 NOT_OURS = Source("192.0.2.1", "elsewhere.client.test", weight=1000)  # RFC 5737 §3
 
 
-async def seen(sources: Sequence[Source], times: int = 1) -> list[tuple[str, bytes] | Outcome]:
+async def seen(
+    sources: Sequence[Source], times: int = 1, address: str = "127.0.0.1"
+) -> list[tuple[str, bytes] | Outcome]:
     """The address that a peer sees and the name that it hears, each time; or what kept us away."""
     found: list[tuple[str, bytes] | Outcome] = []
 
@@ -36,7 +38,7 @@ async def seen(sources: Sequence[Source], times: int = 1) -> list[tuple[str, byt
         found.append((client.address, client.heard[0]))
         await client.take_leave()
 
-    async with ScriptedPeer(script) as host:
+    async with ScriptedPeer(script, address=address) as host:
         connector = SmtpConnector(hostname="client.test", sources=sources)
         for _ in range(times):
             session = await connector.open(host, CLEAR)
@@ -50,6 +52,13 @@ async def seen(sources: Sequence[Source], times: int = 1) -> list[tuple[str, byt
 @both_loops
 def test_connections_come_from_a_source_address_under_its_name(new_loop: Loop) -> None:
     assert run(seen([OURS]), new_loop) == [("127.0.0.2", b"EHLO two.client.test")]
+
+
+@both_loops
+def test_a_host_of_ipv6_is_connected_to_from_an_address_of_ipv6(new_loop: Loop) -> None:
+    found = run(seen([OURS, Source("::1", "six.client.test")], address="::1"), new_loop)
+
+    assert found == [("::1", b"EHLO six.client.test")]
 
 
 def test_a_source_without_a_name_goes_by_the_servers() -> None:
