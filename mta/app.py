@@ -26,6 +26,7 @@ from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement
 from mta.flow.sites import Sites
 from mta.flow.slots import Slots
+from mta.flow.throttles import Throttles
 
 from mta.edge.history import History
 from mta.edge.idn import to_ascii
@@ -128,6 +129,7 @@ class Server:
             courier_to=self._courier_to,
             detours=self._detours,
             sites=self._sites,
+            throttles=Throttles(site_of=self._sites.known, events=events, clock=time.time),
             clock=time.time,
         )
         (slots or self._own_slots).join(self._dispatcher)

@@ -7,10 +7,10 @@ leaves in one write.
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-Word = str | int | None
+Word = str | float | Sequence[object] | None
 
 
 class Channel(asyncio.Protocol):

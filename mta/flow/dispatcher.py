@@ -16,13 +16,15 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from mta.model.envelope import Consignment, Destination, Envelope, Letter
+from mta.model.envelope import Consignment, Destination, Envelope, Letter, Reason
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
+from mta.model.pace import Throttle, Trouble
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
 from mta.rules.delivery.breaker import after_outcomes
 from mta.rules.delivery.closure import Closure
+from mta.rules.pacing.feedback import trouble_in
 
 from mta.flow.courier import Courier
 from mta.flow.detours import Detours
@@ -33,6 +35,7 @@ from mta.flow.precedence import Precedence
 from mta.flow.settlement import Settlement
 from mta.flow.sites import Sites
 from mta.flow.slots import Room
+from mta.flow.throttles import Throttles, outcome_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,8 @@ class Trip:
     berth: Destination
     left: int
     yields: bool
-    sent: int = 0
+    sent: int = 0  # since it was last told
+    is_new: bool = True
 
 
 class Dispatcher:
@@ -72,6 +76,7 @@ class Dispatcher:
         courier_to: Callable[[Destination], Courier],
         detours: Detours,
         sites: Sites,
+        throttles: Throttles,
         clock: Clock,
     ) -> None:
         self.room = room
@@ -81,6 +86,7 @@ class Dispatcher:
         self._courier_to = courier_to
         self._detours = detours
         self._sites = sites
+        self._throttles = throttles
         self._clock = clock
         self._lanes: dict[Destination, Lane] = {}
         self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
@@ -171,6 +177,18 @@ class Dispatcher:
         for waiter in list(self._lingering)[:count]:
             self._end_lingering(waiter)
 
+    def throttled(self, throttle: Throttle, *, is_news: bool) -> None:
+        """End the trips to a site that is held back; put its mail off, where it is shut."""
+        self._throttles.hear(throttle, is_news=is_news)
+        if throttle.is_free:
+            return
+        for lane in [lane for lane in self._lanes.values() if lane.site == throttle.site]:
+            lane.owed = lane.trips
+            for waiter in list(lane.lingering):
+                self._end_lingering(waiter)
+            if throttle.is_shut:
+                self._empty(lane)
+
     async def stop(self, limit: float) -> None:
         """Start nothing more, and let what is under way end within `limit` seconds.
 
@@ -220,7 +238,8 @@ class Dispatcher:
 
     def _make_ready(self, consignment: Consignment) -> None:
         has_deadline = consignment.envelope.request.deadline is not None
-        if (has_deadline or self._detours.is_any_shut) and self._is_hindered(consignment):
+        is_any_shut = self._detours.is_any_shut or self._throttles.is_any_shut
+        if (has_deadline or is_any_shut) and self._is_hindered(consignment):
             self._take_aside(consignment)
             return
         lane = self._lane_to(consignment.destination)
@@ -236,6 +255,8 @@ class Dispatcher:
     def _is_hindered(self, consignment: Consignment) -> bool:
         """Whether it is not to be carried: its road is shut, or its time is over."""
         if self._barrier_to(consignment) is not None:
+            return True
+        if self._throttles.barrier_to(consignment.destination) is not None:
             return True
         if consignment.envelope.request.deadline is None:
             return False
@@ -272,10 +293,23 @@ class Dispatcher:
         if has_deadline and self._settlement.waits_until(consignment) <= self._clock():
             return await self._settlement.hurry(consignment)
         closure = self._barrier_to(consignment)
-        if closure is None:  # it has opened
-            return [consignment]
+        if closure is None:
+            return await self._put_off(consignment)
         divert = self._settlement.divert
         return await divert(consignment, closure.reason, closure.outcome, closure.until)
+
+    async def _put_off(self, consignment: Consignment) -> list[Consignment]:
+        throttle = self._throttles.barrier_to(consignment.destination)
+        if throttle is None:  # it has opened
+            return [consignment]
+        reason = None if throttle.trouble else Reason.WARM_UP
+        outcome, until = outcome_of(throttle), throttle.until
+        return await self._settlement.suspend(consignment, outcome, until, reason)
+
+    def _empty(self, lane: Lane) -> None:
+        for consignment in lane.take_all():
+            if self._hurry.leave(consignment):
+                self._take_aside(consignment)
 
     def _lane_to(self, destination: Destination) -> Lane:
         lane = self._lanes.get(destination)
@@ -299,6 +333,10 @@ class Dispatcher:
         site = self._sites.known(lane.destination)
         if site is not None:
             lane.site = site
+            if self._throttles.is_any_shut and self._throttles.barrier_to(lane.destination):
+                lane.is_in_line = False
+                self._empty(lane)
+                return
             self._precedence.enter(site, lane)
             self._slots.ask(self, lane.destination, site)
             return
@@ -362,8 +400,15 @@ class Dispatcher:
             is_behind = trip.yields and not lane.urgent.has_mail
             if is_behind and self._precedence.is_waited_for(trip.site):
                 return None
+            self._say_progress(trip)
             return lane.take()
         return await self._linger(lane) if trip.courier.is_connected else None
+
+    def _say_progress(self, trip: Trip) -> None:
+        """Tell once that a site takes our mail, so that it may get more connections."""
+        if trip.is_new and trip.sent:
+            self._slots.report(trip.site, sent=trip.sent)
+            trip.sent, trip.is_new = 0, False
 
     async def _linger(self, lane: Lane) -> Consignment | None:
         """Keep the connection a moment: more mail for the same place often follows soon."""
@@ -399,17 +444,33 @@ class Dispatcher:
         has_deadline = consignment.envelope.request.deadline is not None
         if has_deadline and not self._hurry.leave(consignment):
             return []  # it waited here for too long, and went elsewhere
-        if (has_deadline or self._detours.is_any_shut) and self._is_hindered(consignment):
+        is_any_shut = self._detours.is_any_shut or self._throttles.is_any_shut
+        if (has_deadline or is_any_shut) and self._is_hindered(consignment):
             return await self._hindered(consignment)
         shut = lane.breaker.suspends(self._clock())
         if shut is not None and not self._detours.is_probe(consignment):
             return await self._settlement.suspend(consignment, shut, lane.breaker.shut_until)
         outcomes = await self._outcomes(trip.courier, consignment)
-        trip.sent += 1
+        self._heed(trip, outcomes)
         plan = self._settlement.terms.of(lane.destination.route).plan
         lane.breaker = after_outcomes(lane.breaker, outcomes, plan, self._clock())
         self._give_turn(lane)  # a lane that is whole again has room for more trips
         return await self._settlement.settle(consignment, outcomes)
+
+    def _heed(self, trip: Trip, outcomes: Sequence[Outcome]) -> None:
+        """Count what went, and tell of a site's trouble at once."""
+        trouble = trouble_in(outcomes, trip.site)
+        if trouble is None or self._is_left(trip.lane, trouble):
+            trip.sent += 1
+            return
+        self._slots.report(trip.site, sent=trip.sent, trouble=trouble)
+        trip.sent = 0
+
+    def _is_left(self, lane: Lane, trouble: Trouble) -> bool:
+        """Whether mail leaves the road that this shuts: then its probes are to go there."""
+        may_divert = self._settlement.may_divert
+        is_ours = trouble.ruling.is_of_our_address
+        return is_ours and may_divert(lane.destination, Reason.BLOCKED)
 
     async def _outcomes(self, courier: Courier, consignment: Consignment) -> Sequence[Outcome]:
         envelope = consignment.envelope

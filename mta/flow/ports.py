@@ -8,6 +8,7 @@ from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
 from mta.model.outcome import Outcome
+from mta.model.pace import Throttle, Trouble
 from mta.model.policy import Unreached
 from mta.model.trace import Entry, Trace
 from mta.model.user import LoginRefused, User
@@ -193,6 +194,9 @@ class SlotHolder(Protocol):
     def shortage_is(self, count: int) -> None:
         """So many wait for room: let go of idle connections, and of others after each message."""
 
+    def throttled(self, throttle: Throttle, *, is_news: bool) -> None:
+        """How a site is held back from now on; `is_news` for the one who is to say so."""
+
 
 class SlotKeeper(Protocol):
     """Grants connections, so that the limits hold for all processes together.
@@ -217,8 +221,11 @@ class SlotKeeper(Protocol):
     ) -> None:
         """A connection that was granted is closed, or not wanted: `unused` messages are left.
 
-        `sent` are those that went since it was granted.
+        `sent` are those that went since it was granted, or since the last report.
         """
+
+    def report(self, site: str, *, sent: int, trouble: Trouble | None = None) -> None:
+        """So many messages went, of a connection that is still in use; and what came then."""
 
     def grant(self) -> None:
         """Grant what there is room for."""

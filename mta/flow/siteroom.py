@@ -4,10 +4,12 @@ from collections import Counter, deque
 from math import inf
 
 from mta.model.envelope import Destination
+from mta.model.pace import Throttle, Trouble
 
 from mta.rules.pacing.bucket import Bucket, filled, group, ready_at
+from mta.rules.pacing.feedback import after_trouble
 from mta.rules.pacing.limits import DAY, SiteLimits
-from mta.rules.pacing.pace import Pace, as_of, first_pace
+from mta.rules.pacing.pace import Pace, after_success, as_of, first_pace
 
 from mta.flow.ports import SlotHolder
 
@@ -30,6 +32,8 @@ class SiteRoom:
         self.held: Counter[Berth] = Counter()
         self.waiting: deque[Berth] = deque()
         self.wakes_at = inf  # when its keeper looks at it again
+        self.trouble: Trouble | None = None  # what it said the last time that it was held back
+        self.told = Throttle(name)  # what its holders know
         self.day = now // DAY
         self.sent_today = 0
         self._bucket = Bucket(inf, now)  # as much as there may be
@@ -54,8 +58,18 @@ class SiteRoom:
         return not is_busy and self.pace.is_free and self.limits.warm_up is None
 
     @property
+    def is_free(self) -> bool:
+        """Whether nothing but the number of connections holds it back, nor did when last told."""
+        return self._is_plain and self.pace.is_free and self.told.is_free
+
+    @property
+    def connections_left(self) -> int:
+        """How many more connections there may be, as far as their number goes."""
+        return max(0, int(self.pace.window) - self.taken)
+
+    @property
     def has_connection(self) -> bool:
-        """Whether there may be one more connection, as far as their number goes."""
+        """Whether there may be one more."""
         return self.taken < int(self.pace.window)
 
     def opens_at(self, now: float) -> float:
@@ -90,7 +104,7 @@ class SiteRoom:
         self, holder: SlotHolder, destination: Destination, unused: int, sent: int, now: float
     ) -> None:
         """A connection has ended; of its messages `sent` went lately, and `unused` never."""
-        self.count(sent, now)
+        self.went(sent, now)
         self.taken -= 1
         berth = holder, destination
         self.held[berth] -= 1
@@ -102,8 +116,34 @@ class SiteRoom:
             bucket = filled(self._bucket, self._rate, now)
             self._bucket = filled(Bucket(bucket.tokens + unused, now), self._rate, now)
 
-    def count(self, messages: int, now: float) -> None:
-        """So many more messages were sent."""
+    def went(self, messages: int, now: float) -> None:
+        """So many more messages were sent, and the site had nothing against it."""
+        if messages:
+            self._count_messages(messages, now)
+            self.pace = after_success(self.pace, self.limits, messages, now)
+
+    def suffer(self, trouble: Trouble, now: float) -> None:
+        """The site is in trouble, or has some with us."""
+        before = self.pace
+        self.pace = after_trouble(before, trouble, self.measured(now), now)
+        if not self.pace.is_free and self.pace is not before:
+            self.trouble = trouble
+            self._bucket = Bucket(0.0, now)
+
+    def throttle(self, now: float) -> Throttle:
+        """How it is held back now."""
+        if self._is_plain and self.pace.is_free:
+            return Throttle(self.name)
+        pace = self.pace = as_of(self.pace, now)
+        if pace.is_shut:
+            return Throttle(self.name, pace.until, is_shut=True, trouble=self.trouble)
+        if self.left_today(now) == 0 and not self.taken:  # or some may be left over
+            return Throttle(self.name, (now // DAY + 1) * DAY, is_shut=True)
+        if pace.rate:
+            return Throttle(self.name, pace.until, pace.rate, trouble=self.trouble)
+        return Throttle(self.name)
+
+    def _count_messages(self, messages: int, now: float) -> None:
         if now >= self._measured_at + MEASURE:
             self._rate_before = self._count / (now - self._measured_at)
             self._measured_at, self._count = now, 0

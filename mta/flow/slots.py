@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from mta.model.envelope import Destination
+from mta.model.pace import Trouble
 
 from mta.rules.pacing.limits import Pacing, SiteLimits
 
@@ -72,6 +73,9 @@ class Slots:
     def join(self, holder: SlotHolder) -> None:
         """Another one may ask from now on."""
         self._holders.append(holder)
+        for site in self._sites.values():
+            if not site.told.is_free:
+                holder.throttled(site.told, is_news=False)
 
     def leave(self, holder: SlotHolder) -> None:
         """One is gone, with all that it held and asked for."""
@@ -106,9 +110,18 @@ class Slots:
         `sent` are those since it was granted, or since the last `report`.
         """
         self._total -= 1
-        its, now = self._sites[site], self._clock()
-        its.give_back(holder, destination, unused, sent, now)
-        self._expect(its)
+        its = self._sites[site]
+        its.give_back(holder, destination, unused, sent, self._clock())
+        self._expect_all(its)
+
+    def report(self, site: str, *, sent: int, trouble: Trouble | None = None) -> None:
+        """Messages went well, of a connection that is still in use; and what came then."""
+        its, now = self._site(site), self._clock()
+        its.went(sent, now)
+        if trouble is not None:
+            its.suffer(trouble, now)
+            self._tell(its)
+        self._expect_all(its)
 
     def grant(self) -> None:
         """Grant whatever there is room for, and say how many wait for room in all."""
@@ -124,6 +137,8 @@ class Slots:
             self._total += 1
             if site.waiting:
                 self._expect(site)
+            if not site.is_free:
+                self._tell(site)
             holder.granted(destination, site.name, messages)
         if len(self._line) != self._shortage:
             self._shortage = len(self._line)
@@ -173,6 +188,22 @@ class Slots:
             if site is not None and site.wakes_at == at:
                 site.wakes_at = inf
                 self._expect(site)
+
+    def _expect_all(self, site: SiteRoom) -> None:
+        """The same for as many as there may be now, and say what has changed."""
+        for _ in range(min(len(site.waiting), site.connections_left)):
+            self._expect(site)
+        if not site.is_free:
+            self._tell(site)
+
+    def _tell(self, site: SiteRoom) -> None:
+        """Tell all holders how a site is held back, where that has changed; one of them as news."""
+        throttle = site.throttle(self._clock())
+        if throttle == site.told:
+            return
+        site.told = throttle
+        for place, holder in enumerate(self._holders):
+            holder.throttled(throttle, is_news=place == 0)
 
     def _let_go(self) -> None:
         """Forget the sites where nothing is under way, and of which there is nothing to know."""

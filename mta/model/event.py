@@ -27,6 +27,7 @@ class Kind(StrEnum):
     ROAD_OPENED = "road-opened"  # it can be had again
     TLS_LOST = "tls-lost"  # a domain had it, and mail waits for it until `next_at` at most
     TLS_BROKEN = "tls-broken"  # the handshake with `host` fails: mail goes in clear
+    THROTTLED = "throttled"  # `text` says how much goes to `site`, until `next_at`
     FAILED = "failed"  # for good
     REPORTED = (
         "reported"  # the sender is told, by the message named in `report`; `text` has of what

@@ -1,14 +1,20 @@
 """Slots across processes: what the dispatcher of one says, and the keeper in another hears.
 
 ask, back                  worker to supervisor: a destination, its site, what was used
+report                     worker to supervisor: a site, what was sent, and the trouble, if any
 granted, wanted, shortage  supervisor to worker: a destination, its site and messages, or a number
+throttled                  supervisor to worker: a throttle, and whether it is news
 
-A destination is three words: road, domain and route.
+A destination is three words: road, domain and route. A trouble is nine, the fields of
+`Trouble`, and a throttle five, of which the last is a list of these.
 """
 
 from collections.abc import Callable
+from dataclasses import astuple
+from typing import Any
 
 from mta.model.envelope import Destination, Road
+from mta.model.pace import Throttle, Trouble
 
 from mta.flow.ports import SlotHolder
 from mta.flow.slots import Slots
@@ -45,6 +51,10 @@ class RemoteSlots:
         del holder
         self._say("back", *_words(destination), site, unused, sent)
 
+    def report(self, site: str, *, sent: int, trouble: Trouble | None = None) -> None:
+        """See `SlotKeeper`."""
+        self._say("report", site, sent, trouble and astuple(trouble))
+
     def grant(self) -> None:
         """See `SlotKeeper`: the keeper grants by itself."""
 
@@ -63,6 +73,13 @@ class RemoteSlots:
             self._holder.wanted_back(_destination(*rest))
         elif word == "shortage":
             self._holder.shortage_is(int(rest[0]))
+        elif word == "throttled":
+            self._hear_throttle(self._holder, list(rest))
+
+    def _hear_throttle(self, holder: SlotHolder, words: list[Any]) -> None:
+        site, until, rate, is_shut, trouble, is_news = words
+        of_site = Throttle(site, until, rate, is_shut, trouble and Trouble(*trouble))
+        holder.throttled(of_site, is_news=is_news)
 
 
 class RemoteHolder:
@@ -84,6 +101,10 @@ class RemoteHolder:
         """See `SlotHolder`."""
         self._say("shortage", count)
 
+    def throttled(self, throttle: Throttle, *, is_news: bool) -> None:
+        """See `SlotHolder`."""
+        self._say("throttled", *astuple(throttle), is_news)
+
     def heard(self, word: str, *rest: str) -> None:
         """Pass a word of the worker's on."""
         if word == "ask":
@@ -93,7 +114,12 @@ class RemoteHolder:
             *destination, site, unused, sent = rest
             used = {"unused": int(unused), "sent": int(sent)}
             self._slots.give_back(self, _destination(*destination), site, **used)
+        elif word == "report":
+            self._hear_report(*rest)
         self._slots.grant()
+
+    def _hear_report(self, site: str, sent: Any, trouble: Any) -> None:  # noqa: ANN401 - from JSON
+        self._slots.report(site, sent=sent, trouble=trouble and Trouble(*trouble))
 
 
 def _words(destination: Destination) -> tuple[str, str, str]:

@@ -43,6 +43,7 @@ from mta.flow.reporting import Reporter
 from mta.flow.settlement import Settlement, Terms
 from mta.flow.sites import Sites
 from mta.flow.slots import Room, Slots
+from mta.flow.throttles import Throttles
 
 from tests.flow.memory_spool import MemorySpool
 
@@ -307,6 +308,7 @@ class House:
             courier_to=self._courier_to,
             detours=self.detours,
             sites=self.finder,
+            throttles=Throttles(site_of=self.finder.known, events=self.events, clock=self.clock),
             clock=self.clock,
         )
         self.slots.join(self.dispatcher)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.model.envelope import Destination, Road
+from mta.model.pace import Throttle
 
 from mta.rules.pacing.limits import DAY, Pacing, SiteChanges, WarmUp
 
@@ -32,6 +33,7 @@ class Process:
         self.asked_back: list[Destination] = []
         self.shortage = 0
         self.messages: list[int] = []  # of each grant
+        self.throttles: list[tuple[Throttle, bool]] = []
         self._slots = slots
         self._is_willing = is_willing
         holder: SlotHolder = self
@@ -49,6 +51,9 @@ class Process:
 
     def shortage_is(self, count: int) -> None:
         self.shortage = count
+
+    def throttled(self, throttle: Throttle, *, is_news: bool) -> None:
+        self.throttles.append((throttle, is_news))
 
     def ask(self, destination: Destination, times: int = 1) -> None:
         for _ in range(times):

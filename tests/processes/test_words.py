@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 from mta.model.envelope import Destination, Road
+from mta.model.pace import Throttle, Trouble
 
 from mta.flow.ports import SlotHolder, SlotKeeper
 from mta.flow.slots import Room, Slots
@@ -53,6 +54,7 @@ class Dispatcher:
         self.held: Counter[Destination] = Counter()
         self.wanted: list[Destination] = []
         self.shortage = 0
+        self.throttles: list[tuple[Throttle, bool]] = []
         self.news = asyncio.Event()
 
     def granted(self, destination: Destination, site: str, messages: int) -> None:
@@ -68,6 +70,10 @@ class Dispatcher:
         self.shortage = count
         self.news.set()
 
+    def throttled(self, throttle: Throttle, *, is_news: bool) -> None:
+        self.throttles.append((throttle, is_news))
+        self.news.set()
+
     async def hears(self) -> None:
         await asyncio.wait_for(self.news.wait(), 5)
         self.news.clear()
@@ -78,7 +84,6 @@ async def connected(keeper: Slots) -> tuple[Dispatcher, RemoteSlots, Channel]:
     ours, theirs = socket.socketpair()
     there = Channel(heard=lambda words: holder.heard(*words), ended=lambda: keeper.leave(holder))
     holder = RemoteHolder(there.say, keeper)
-    keeper.join(holder)
     here = Channel(heard=lambda words: slots.heard(*words))
     slots = RemoteSlots(here.say)
     promised: SlotKeeper = slots
@@ -87,6 +92,7 @@ async def connected(keeper: Slots) -> tuple[Dispatcher, RemoteSlots, Channel]:
     promised.join(joined)
     await opened(there, theirs)
     await opened(here, ours)
+    keeper.join(holder)
     return dispatcher, slots, here
 
 
@@ -181,3 +187,35 @@ async def test_many_words_arrive_whole_and_in_order() -> None:
     await asyncio.wait_for(is_all.wait(), 5)
 
     assert [words[1] for words in heard] == list(range(10_000))
+
+
+@talk
+async def test_trouble_is_told_to_the_keeper_and_its_throttle_to_all() -> None:
+    keeper = Slots(Room(10, 10, 100), clock=time.time)
+    one, slots, _ = await connected(keeper)
+    two, _, _ = await connected(keeper)
+    trouble = Trouble(421, "[TSS04] é", 7, 0, "sender", "rate", "yahoo-tss04", "pause", 7200.0)
+
+    slots.report("yahoo", sent=3, trouble=trouble)
+    await one.hears()
+    await two.hears()
+
+    ((throttle, is_news),) = one.throttles
+    assert is_news
+    assert throttle.trouble == trouble
+    assert throttle.is_shut
+    assert two.throttles == [(throttle, False)]
+
+
+@talk
+async def test_a_process_that_comes_later_hears_what_is_held_back() -> None:
+    keeper = Slots(Room(10, 10, 100), clock=time.time)
+    trouble = Trouble(421, "busy", 7, 28, "content", "rate", "some-rule", "slow", 0.0)
+    keeper.report("google", sent=0, trouble=trouble)
+
+    late, _, _ = await connected(keeper)
+    await late.hears()
+
+    ((throttle, is_news),) = late.throttles
+    assert (throttle.site, throttle.is_shut, is_news) == ("google", False, False)
+    assert throttle.words == "1/min"
