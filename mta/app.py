@@ -40,6 +40,7 @@ from mta.config.users import UsersFile
 from mta.fittings import fittings_for, listeners_of
 from mta.httpdoor import http_door
 from mta.keywatch import KeyWatch
+from mta.pacebook import PaceBook
 from mta.pauses import ShortPauses
 from mta.protection import Protection
 from mta.roads import fixed_site
@@ -82,7 +83,12 @@ class Server:
         self._settings = settings
         self._fittings = fittings = fittings_for(settings)
         self._own_slots = Slots(fittings.room, clock=time.time)
-        self._sites = Sites(lookup=fittings.lookup, fixed=self._fixed_site, clock=time.time)
+        self._sites = Sites(
+            lookup=fittings.lookup,
+            fixed=self._fixed_site,
+            clock=time.time,
+            named=fittings.room.pacing.names,
+        )
         self._quotas = Quotas(terms=fittings.quotas, clock=time.time)
         users = UsersFile(settings.users)
         self._gatekeeper = Gatekeeper(
@@ -173,6 +179,7 @@ class Server:
             reaches=fittings.reaches,
             keys=self._keys,
             is_first=is_first,
+            paces=PaceBook(settings.spool, self._own_slots) if slots is None else None,
         )
 
     @property
@@ -235,7 +242,7 @@ class Server:
         self._keys.renew(fittings.keyring, fittings.key_records)
         self._quotas.replace_terms(fittings.quotas)
         self._settlement.renew(fittings.terms)
-        self._sites.renew(fittings.lookup)
+        self._sites.renew(fittings.lookup, fittings.room.pacing.names)
         self._own_slots.renew(fittings.room)
         self._dispatcher.room = fittings.room
         self._dispatcher.reroute()

@@ -42,6 +42,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError, Settings
 from mta.config.doors import Limits, Listen, Quota, Quotas
+from mta.config.pacing import pacing_of
 from mta.config.refusals import table_of
 from mta.forwards import forwarding_for
 from mta.keyring import Keyring
@@ -163,18 +164,25 @@ def fittings_for(settings: Settings) -> Fittings:
         route_sites={one.name: one.pacing for one in settings.routes if one.pacing is not None},
         terms=terms_for(settings),
         refusals=table_of(settings.refusals),
-        room=Room(
-            delivery.concurrency,
-            delivery.per_destination,
-            delivery.messages_per_connection,
-            delivery.linger,
-        ),
+        room=room_of(settings),
         limits=_limits(settings.limits),
         quotas=_quotas(settings.quotas),
         api_limits=_api_limits(settings.limits),
         history=HistoryTerms(settings.history.keep, settings.history.keys),
         drop_limits=DropLimits(settings.limits.message_size, settings.limits.line_length),
         certificate=_certificate(settings),
+    )
+
+
+def room_of(settings: Settings) -> Room:
+    """How much may be under way at once."""
+    delivery = settings.delivery
+    return Room(
+        delivery.concurrency,
+        delivery.per_destination,
+        delivery.messages_per_connection,
+        delivery.linger,
+        pacing_of(settings.pacing),
     )
 
 

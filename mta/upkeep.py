@@ -25,6 +25,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 from mta.config import ConfigError
 from mta.config.users import UsersFile
 from mta.keywatch import KeyWatch
+from mta.pacebook import PaceBook
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ CERTIFICATE_INTERVAL = 5.0  # the same for the certificate's files
 NAMES_INTERVAL = 1.0  # seconds between looks whether our reverse names are to be looked at
 ROADS_INTERVAL = 1.0  # the same for which roads are shut
 ROADS = "roads.json"  # which those are, in the spool's folder
+PACE_INTERVAL = 1.0  # seconds between looks whether the pace of sites is to be written down
 COUNTS_INTERVAL = 30.0  # seconds of counting for quotas that a crash may forgive
 KEYS_INTERVAL = 5.0  # seconds between looks whether there is something to do for DKIM keys
 TERM_INTERVAL = 86_400.0  # seconds between looks whether the certificate ends soon
@@ -61,12 +63,15 @@ class Upkeep:
         reaches: Sequence[Reach],
         keys: KeyWatch,
         is_first: bool,
+        paces: PaceBook | None,
     ) -> None:
         """`folder` is where counts, homes and shut roads are kept.
 
-        `is_first`: of several processes, the one that says what all of them find.
+        `is_first`: of several processes, the one that says what all of them find. `paces` is None
+        where another process grants the connections.
         """
         self._is_first = is_first
+        self._paces = paces
         self.reaches = reaches
         self._keys = keys
         self.users = users
@@ -91,6 +96,7 @@ class Upkeep:
                 (MAIL_INTERVAL, self._tidy_mail),
                 (USERS_INTERVAL, self._renew_users),
                 (CERTIFICATE_INTERVAL, self._renew_certificate),
+                (PACE_INTERVAL, self._keep_paces),
                 (COUNTS_INTERVAL, self.keep_counts),
                 (ROADS_INTERVAL, self._keep_roads),
                 (NAMES_INTERVAL, self._look_at_names),
@@ -110,6 +116,8 @@ class Upkeep:
         except (OSError, ValueError) as error:
             log.warning("users are strangers wherever they log in next: %s", error)
 
+        if self._paces is not None:
+            self._paces.restore()
         try:
             self._detours.restore(read_roads(self._roads_path))
         except (OSError, ValueError) as error:
@@ -118,6 +126,7 @@ class Upkeep:
     async def keep_counts(self) -> None:
         """Write down what was counted, where anything was."""
         await self._keep_roads()
+        await self._keep_paces()
         accounts, homes = self._quotas.changed_accounts(), self._gatekeeper.new_homes()
         try:
             if accounts is not None:
@@ -126,6 +135,10 @@ class Upkeep:
                 await asyncio.to_thread(write_homes, self._homes_path, homes)
         except OSError as error:
             log.warning("what was counted for quotas and logins is not kept: %s", error)
+
+    async def _keep_paces(self) -> None:
+        if self._paces is not None:
+            await self._paces.keep()
 
     async def _keep_roads(self) -> None:
         roads = self._detours.changed_roads()

@@ -15,6 +15,7 @@ from mta.model.domain import TlsLevel
 from mta.model.listener import Endpoint
 
 from mta.rules.delivery.progress import Mode
+from mta.rules.pacing.sites import provider_of
 
 from mta.config import ConfigError, Settings, load_settings, warnings
 from mta.config.document import MAX_OCTETS
@@ -28,6 +29,7 @@ from mta.config.quantities import (
     shown_size,
 )
 from mta.config.routes import Smarthost
+from mta.fittings import room_of
 
 EXAMPLE = Path(__file__).parent.parent / "config.yaml.example"
 
@@ -590,3 +592,23 @@ def test_brackets_come_in_pairs() -> None:
             read_endpoint(text)
         with pytest.raises(ValueError, match="expected"):
             read_nameserver(text)
+
+
+# Pacing
+
+
+def test_an_operator_s_pacing_goes_over_the_shipped_table(tmp_path: Path) -> None:
+    text = """
+        pacing:
+          - { site: default, pause: 1s }
+          - { site: apple, connections: 2 }
+          - { site: "*.Example.NET", messages_per_hour: 100, warm_up: { since: 2026-12-01 } }
+    """
+    room = room_of(loaded(tmp_path, text))
+    apple, theirs = room.limits_of("apple"), room.limits_of("example.net")
+
+    assert (apple.connections, apple.messages, apple.pause) == (2, 5, 1)
+    assert (theirs.connections, theirs.per_hour) == (10, 100)
+    assert theirs.warm_up is not None
+    assert theirs.warm_up.cap_at(theirs.warm_up.begins_at) == 50
+    assert provider_of("mx.eu.example.net", room.pacing.names) == "example.net"

@@ -19,6 +19,7 @@ from mta.rules.refusals.classify import Table, classify
 from mta.edge.spool.inspection import inspect, read_content
 
 from mta.cli.options import Commands, add_command, with_settings
+from mta.cli.sites import add_sites_to
 from mta.config import Settings
 from mta.config.refusals import table_of
 from mta.processes.share import spools_in
@@ -46,6 +47,7 @@ def add_to(commands: Commands) -> None:
     )
     one.add_argument("id", metavar="ID", help="as in `mta queue list` and in the events")
     one.set_defaults(run=with_settings(show_message))
+    add_sites_to(actions)
 
 
 def list_queue(settings: Settings, arguments: argparse.Namespace) -> int:

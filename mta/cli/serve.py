@@ -179,6 +179,7 @@ async def _supervise(
         count=count,
         ports=[_port_of(listener, sockets) for listener, sockets in reserved],
         command=[*command, "--share"],
+        folder=settings.spool,
         sockets={
             str(listener.place): sockets
             for listener, sockets in reserved

@@ -29,6 +29,8 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _about_delivery(settings)
     yield from routechecks.contradictions(settings)
     yield from objections_to(settings.refusals)
+    for site in _repeated(entry.site for entry in settings.pacing):
+        yield "pacing", f"expected each site once, got {site} again"
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
     forwarding = settings.forwarding

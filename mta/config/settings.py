@@ -25,6 +25,7 @@ from mta.config.dkim import DkimKey
 from mta.config.doors import Admin, Limits, Listen, Quotas, Tls
 from mta.config.forwarding import Forwarding
 from mta.config.kinds import DAY, Domain, Duration, DurationOrZero, FilePath, Section
+from mta.config.pacing import SitePacing
 from mta.config.quantities import read_domain
 from mta.config.refusals import Refusal
 from mta.config.routes import NamedSmarthost, Route, Smarthost
@@ -131,6 +132,7 @@ class Settings(Section):
     smarthosts: tuple[NamedSmarthost, ...] = ()
     routes: tuple[Route, ...] = ()
     delivery: Delivery = Delivery()
+    pacing: tuple[SitePacing, ...] = ()
     dns: Dns = Dns()
     dkim: tuple[DkimKey, ...] = ()
     dkim_keys: FilePath = Field(default=Path("keys"), validate_default=True)

@@ -1,6 +1,7 @@
 """What one site has room for: connections at once, and messages in a time."""
 
 from collections import Counter, deque
+from dataclasses import replace
 from math import inf
 
 from mta.model.envelope import Destination
@@ -9,7 +10,7 @@ from mta.model.pace import Throttle, Trouble
 from mta.rules.pacing.bucket import Bucket, filled, group, ready_at
 from mta.rules.pacing.feedback import after_trouble
 from mta.rules.pacing.limits import DAY, SiteLimits
-from mta.rules.pacing.pace import Pace, after_success, as_of, first_pace
+from mta.rules.pacing.pace import SiteState, after_success, as_of, first_pace
 
 from mta.flow.ports import SlotHolder
 
@@ -34,6 +35,7 @@ class SiteRoom:
         self.wakes_at = inf  # when its keeper looks at it again
         self.trouble: Trouble | None = None  # what it said the last time that it was held back
         self.told = Throttle(name)  # what its holders know
+        self.has_changed = False  # since its state was kept
         self.day = now // DAY
         self.sent_today = 0
         self._bucket = Bucket(inf, now)  # as much as there may be
@@ -47,7 +49,7 @@ class SiteRoom:
         """Put other limits in force."""
         self.limits = limits
         if self.pace.window > limits.connections:
-            self.pace = Pace(float(limits.connections), has_met_trouble=True)
+            self.pace = replace(self.pace, window=float(limits.connections))
         # Nothing but the number of connections holds it back: as for nearly all sites.
         self._is_plain = not (limits.per_hour or limits.pause or limits.warm_up)
 
@@ -56,6 +58,20 @@ class SiteRoom:
         """Whether nothing is under way or asked for, and there is nothing to remember."""
         is_busy = self.taken or self.waiting or self.in_line
         return not is_busy and self.pace.is_free and self.limits.warm_up is None
+
+    @property
+    def state(self) -> SiteState | None:
+        """What is to be kept of it; None where it is as any site at the beginning."""
+        if self.pace.is_free and not self.pace.has_met_trouble and self.limits.warm_up is None:
+            return None
+        return SiteState(self.name, self.pace, self.day, self.sent_today, self.trouble)
+
+    def restore(self, state: SiteState) -> None:
+        """Go on with what was kept."""
+        self.pace, self.trouble = state.pace, state.trouble
+        self.day, self.sent_today = state.day, state.sent
+        self._bucket = Bucket(0.0, self._bucket.at)
+        self.renew(self.limits)
 
     @property
     def is_free(self) -> bool:
@@ -112,6 +128,7 @@ class SiteRoom:
             del self.held[berth]
         if not self._is_plain:
             self.sent_today = max(0, self.sent_today - unused)
+            self.has_changed = True
         if self._rate and unused:
             bucket = filled(self._bucket, self._rate, now)
             self._bucket = filled(Bucket(bucket.tokens + unused, now), self._rate, now)
@@ -120,11 +137,14 @@ class SiteRoom:
         """So many more messages were sent, and the site had nothing against it."""
         if messages:
             self._count_messages(messages, now)
-            self.pace = after_success(self.pace, self.limits, messages, now)
+            before = self.pace
+            self.pace = after_success(before, self.limits, messages, now)
+            self.has_changed |= before.has_met_trouble and self.pace is not before
 
     def suffer(self, trouble: Trouble, now: float) -> None:
         """The site is in trouble, or has some with us."""
         before = self.pace
+        self.has_changed = True
         self.pace = after_trouble(before, trouble, self.measured(now), now)
         if not self.pace.is_free and self.pace is not before:
             self.trouble = trouble
@@ -183,4 +203,5 @@ class SiteRoom:
         if left is not None:
             messages = min(messages, left)
         self.sent_today += messages
+        self.has_changed = True
         return messages

@@ -38,7 +38,7 @@ class Sites:
         self._remembered = remembered
         self._found: dict[Destination, tuple[str, float]] = {}
 
-    def renew(self, lookup: Lookup, named: Mapping[str, str] = PROVIDERS) -> None:
+    def renew(self, lookup: Lookup, named: Mapping[str, str]) -> None:
         """Find all of them anew, with these: the settings have changed."""
         self._lookup, self._named = lookup, named
         self._found.clear()

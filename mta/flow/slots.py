@@ -5,6 +5,7 @@ There is one `Slots` for the whole server. Its holders are the dispatchers, one 
 
 import heapq
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -12,6 +13,7 @@ from mta.model.envelope import Destination
 from mta.model.pace import Trouble
 
 from mta.rules.pacing.limits import Pacing, SiteLimits
+from mta.rules.pacing.pace import SiteState
 
 from mta.flow.ports import Clock, SlotHolder
 from mta.flow.siteroom import Berth, SiteRoom
@@ -69,6 +71,22 @@ class Slots:
         for site in self._sites.values():
             site.renew(room.limits_of(site.name))
             self._expect(site)
+
+    def restore(self, states: Iterable[SiteState]) -> None:
+        """Go on with what an earlier life of ours knew of sites."""
+        for state in states:
+            site = self._site(state.site)
+            site.restore(state)
+            self._tell(site)
+
+    def changed_states(self) -> Sequence[SiteState] | None:
+        """All that is to be kept of sites, if any of it has changed since this was asked."""
+        sites = self._sites.values()
+        if not any(site.has_changed for site in sites):
+            return None
+        for site in sites:
+            site.has_changed = False
+        return [state for site in sites if (state := site.state) is not None]
 
     def join(self, holder: SlotHolder) -> None:
         """Another one may ask from now on."""
@@ -202,6 +220,7 @@ class Slots:
         if throttle == site.told:
             return
         site.told = throttle
+        site.has_changed = True
         for place, holder in enumerate(self._holders):
             holder.throttled(throttle, is_news=place == 0)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from mta.flow.slots import Room, Slots
 from mta.edge.channel import Channel
 from mta.edge.submission import Given
 
+from mta.pacebook import PaceBook
 from mta.processes.share import Share
 from mta.processes.words import RemoteHolder
 
@@ -43,9 +45,12 @@ class Supervisor:
         count: int,
         ports: Sequence[int],
         command: Sequence[str],
+        folder: Path,
         sockets: Given = MappingProxyType({}),
     ) -> None:
+        """`folder` is where the pace of sites is kept."""
         self._slots = Slots(room, clock=time.time)
+        self._paces = PaceBook(folder, self._slots)
         self._count = count
         self._ports = tuple(ports)
         self._command = tuple(command)
@@ -60,17 +65,19 @@ class Supervisor:
         Gives the status to end with: that of the worker that ended worst. Raises StartError.
         """
         self._on_ready = on_ready
+        self._paces.restore()
         try:
             async with asyncio.TaskGroup() as tasks:
                 lives = [
                     tasks.create_task(self._keep_alive(number), name=f"process {number + 1}")
                     for number in range(self._count)
                 ]
-                timer = tasks.create_task(self._grant_in_time(), name="timer")
+                timer = tasks.create_task(self._keep_time(), name="timer")
                 await asyncio.wait(lives)
                 timer.cancel()
         except* StartError as group:
             raise StartError(str(group.exceptions[0])) from None
+        await self._paces.keep()
         return max(abs(life.result()) for life in lives)
 
     def reload(self, room: Room) -> None:
@@ -146,13 +153,14 @@ class Supervisor:
             )
         return ours, child
 
-    async def _grant_in_time(self) -> None:
-        """Grant what time alone keeps back."""
+    async def _keep_time(self) -> None:
+        """Grant what time alone keeps back, and write down what is known of sites."""
         while True:
             await asyncio.sleep(TICK)
             at = self._slots.next_at
             if at is not None and at <= time.time():
                 self._slots.grant()
+            await self._paces.keep()
 
     def _heard(self, number: int, holder: RemoteHolder, words: list[Any]) -> None:
         if words != ["ready"]:

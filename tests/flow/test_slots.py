@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.model.envelope import Destination, Road
-from mta.model.pace import Throttle
+from mta.model.pace import Throttle, Trouble
 
 from mta.rules.pacing.limits import DAY, Pacing, SiteChanges, WarmUp
 
@@ -310,3 +310,36 @@ def test_sites_that_nothing_is_known_of_are_forgotten_but_not_while_somebody_sta
     process.give_back(ELSE)
     slots._let_go()
     assert slots._sites == {}
+
+
+def test_what_is_known_of_sites_outlives_a_restart() -> None:
+    before = room(10, 10)
+    trouble = Trouble(421, "later", 7, 0, "sender", "rate", "some-rule", "pause", 7200.0)
+    before.report("there.test", sent=0, trouble=trouble)
+    states = before.changed_states()
+    assert states is not None
+    assert before.changed_states() is None
+
+    after = room(10, 10)
+    after.restore(states)
+    process = Process(after)
+    process.ask(THERE)
+    process.ask(ELSE)
+
+    assert process.held == {ELSE: 1}
+    ((throttle, is_news),) = process.throttles
+    assert throttle.is_shut
+    assert not is_news
+
+
+def test_what_a_warm_up_has_sent_today_counts_over_a_restart() -> None:
+    pacing = Pacing({"there.test": SiteChanges(warm_up=WarmUp(START // DAY * DAY, (30, 60)))})
+    before, after = (Slots(Room(10, 10, 100, pacing=pacing), clock=clock) for _ in range(2))
+    first, second = Process(before), Process(after)
+    first.ask(THERE)
+    first.give_back(THERE, unused=10)
+
+    after.restore(before.changed_states() or [])
+    second.ask(THERE)
+
+    assert (first.messages, second.messages) == ([30], [10])

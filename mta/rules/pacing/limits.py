@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 from types import MappingProxyType
+from typing import TypeVar
+
+from mta.rules.pacing.sites import PROVIDERS
+
+L = TypeVar("L", "SiteLimits", "SiteChanges")
 
 DAY = 86_400.0  # seconds
 SMARTHOST = "smarthost:"  # the name of its site begins so,
@@ -62,8 +67,8 @@ class SiteChanges:
     warm_up: WarmUp | None = None
     first_connections: int | None = None
 
-    def over(self, limits: SiteLimits) -> SiteLimits:
-        """The limits with these changes."""
+    def over(self, limits: L) -> L:
+        """The limits, or other changes, with these."""
         given = {name: getattr(self, name) for name in self.__slots__}
         return replace(
             limits, **{name: value for name, value in given.items() if value is not None}
@@ -100,10 +105,10 @@ SHIPPED: Mapping[str, SiteChanges] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """The limits of every site. `names` are operators' names of sites, by their hosts' suffix."""
+    """The limits of every site; `names` are the sites' names by the ends of their hosts' names."""
 
     changes: Mapping[str, SiteChanges] = field(default_factory=lambda: SHIPPED)
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=lambda: PROVIDERS)
 
     def limits_of(self, site: str, default: SiteLimits) -> SiteLimits:
         """One site's limits, over what holds for those of which nothing is known."""

@@ -8,6 +8,7 @@ site that wants to be left alone is shut, then probed with one message.
 
 from dataclasses import replace
 
+from mta.model.pace import Trouble
 from mta.model.value import value
 
 from mta.rules.pacing.limits import SiteLimits
@@ -57,6 +58,20 @@ class Pace:
     def is_free(self) -> bool:
         """Whether only the site's limits hold it back."""
         return not (self.rate or self.is_shut or self.is_probing)
+
+
+@value
+class SiteState:
+    """All that is known of a site: its pace, and what `trouble` held it back the last time.
+
+    `sent` messages went on `day`, the days since 1970 (UTC); they count while it warms up.
+    """
+
+    site: str
+    pace: Pace
+    day: float = 0.0
+    sent: int = 0
+    trouble: Trouble | None = None
 
 
 def first_pace(limits: SiteLimits) -> Pace:
