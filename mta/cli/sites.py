@@ -52,6 +52,8 @@ class Standing:
     def line(self, now: float) -> str:
         """As people read it."""
         text = f"{self.site}: {self.words}"
+        if self.cap_today is not None and self.state == "warm-up":
+            text = f"{self.site}: {self.sent_today} of {self.cap_today} messages today (warm-up)"
         if self.until:
             text += f" until {_clock(self.until, now)}"
         if self.connections is not None:
@@ -93,7 +95,9 @@ def show_sites(settings: Settings, arguments: argparse.Namespace) -> int:
 def _standings(settings: Settings, now: float) -> Iterator[Standing]:
     room = room_of(settings)
     for state in read_paces(settings.spool / PACES):
-        yield of_state(state, room.limits_of(state.site), now)
+        standing = of_state(state, room.limits_of(state.site), now)
+        if standing.state != "free" or standing.connections != standing.connections_at_most:
+            yield standing
     for spool in spools_in(settings.spool):
         yield from of_roads(read_roads(spool / ROADS), now)
 

@@ -94,11 +94,15 @@ def test_a_warm_up_says_how_much_of_today_is_gone(
 
     (google,) = json.loads(capsys.readouterr().out)
     assert (google["state"], google["sent_today"], google["cap_today"]) == ("warm-up", 120, 400)
+    assert main(["queue", "sites", "--config", config]) == 0
+    assert "google: 120 of 400 messages today (warm-up), 10 of" in capsys.readouterr().out
 
 
 def test_where_nothing_is_held_back_it_says_so(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    know(config, SiteState("google", Pace(10.0, has_met_trouble=True)))
+
     assert main(["queue", "sites", "--config", config]) == 0
     assert capsys.readouterr().out == "no site is held back\n"
 
