@@ -52,8 +52,8 @@ def _gravity(trouble: Trouble | None) -> int:
     ruling = trouble.ruling
     if ruling.response is Response.PAUSE:
         return _SHUT
-    if ruling.response is Response.HOLD and ruling.is_of_our_address:
-        return _SHUT  # all that goes there is kept, and refused again
     if ruling.response is Response.SLOW:
         return _SLOW
+    if ruling.response is Response.HOLD and ruling.is_of_our_address:
+        return _SLOW  # all that goes there would be kept, and refused again
     return _LOST if ruling.cause is Cause.NETWORK and trouble.stage in _UNHEARD else 0
