@@ -71,6 +71,9 @@ def add_sites_to(actions: Commands) -> None:
         about="Show the receivers whose mail is held back: how much goes, until when, and why.",
         example="  mta queue sites --json",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="also those that are sent as much as there is"
+    )
     parser.set_defaults(run=with_settings(show_sites))
 
 
@@ -78,10 +81,11 @@ def show_sites(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print how each site stands of which anything is known."""
     now = time.time()
     try:
-        standings = list(_standings(settings, now))
+        known = list(_standings(settings, now))
     except (OSError, ValueError) as error:
         print(f"mta queue sites: {error}", file=sys.stderr)
         return 1
+    standings = [one for one in known if arguments.all or one.state != "free"]
     if arguments.json:
         print(json.dumps([standing.plain() for standing in standings], indent=2))
         return 0
@@ -95,9 +99,7 @@ def show_sites(settings: Settings, arguments: argparse.Namespace) -> int:
 def _standings(settings: Settings, now: float) -> Iterator[Standing]:
     room = room_of(settings)
     for state in read_paces(settings.spool / PACES):
-        standing = of_state(state, room.limits_of(state.site), now)
-        if standing.state != "free" or standing.connections != standing.connections_at_most:
-            yield standing
+        yield of_state(state, room.limits_of(state.site), now)
     for spool in spools_in(settings.spool):
         yield from of_roads(read_roads(spool / ROADS), now)
 

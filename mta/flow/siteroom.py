@@ -54,10 +54,9 @@ class SiteRoom:
         self._is_plain = not (limits.per_hour or limits.pause or limits.warm_up)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is under way or asked for, and there is nothing to remember."""
-        is_busy = self.taken or self.waiting or self.in_line
-        return not is_busy and self.pace.is_free and self.limits.warm_up is None
+    def is_busy(self) -> bool:
+        """Whether anything is under way or asked for."""
+        return bool(self.taken or self.waiting or self.in_line)
 
     @property
     def state(self) -> SiteState | None:
@@ -67,10 +66,12 @@ class SiteRoom:
         return SiteState(self.name, self.pace, self.day, self.sent_today, self.trouble)
 
     def restore(self, state: SiteState) -> None:
-        """Go on with what was kept."""
-        self.pace, self.trouble = state.pace, state.trouble
+        """Go on with what was kept, but no longer than it was meant: clocks may be set back."""
+        pace, now = state.pace, self._bucket.at
+        until = min(pace.until, now + max(pace.hold, pace.paused))
+        self.pace, self.trouble = replace(pace, until=until), state.trouble
         self.day, self.sent_today = state.day, state.sent
-        self._bucket = Bucket(0.0, self._bucket.at)
+        self._bucket = Bucket(0.0, now)
         self.renew(self.limits)
 
     @property

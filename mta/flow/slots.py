@@ -225,8 +225,11 @@ class Slots:
             holder.throttled(throttle, is_news=place == 0)
 
     def _let_go(self) -> None:
-        """Forget the sites where nothing is under way, and of which there is nothing to know."""
-        self._sites = {name: site for name, site in self._sites.items() if not site.is_idle}
+        """Forget sites where nothing is under way: those first of which there is least to know."""
+        idle = [site for site in self._sites.values() if not site.is_busy]
+        idle.sort(key=lambda site: (not site.pace.is_free, site.pace.reacted_at))
+        for site in idle[: MAX_IDLE_SITES // 2]:
+            del self._sites[site.name]
 
 
 def _ask_back(site: SiteRoom, asker: Berth) -> None:

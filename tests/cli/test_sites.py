@@ -106,6 +106,9 @@ def test_where_nothing_is_held_back_it_says_so(
     assert main(["queue", "sites", "--config", config]) == 0
     assert capsys.readouterr().out == "no site is held back\n"
 
+    assert main(["queue", "sites", "--all", "--config", config]) == 0
+    assert "google: as much as there is, 10 of 10 connections" in capsys.readouterr().out
+
 
 def test_a_file_that_is_broken_is_an_error(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     (Path(config).parent / "spool" / "pace.json").write_text("{}\n")

@@ -295,9 +295,7 @@ def test_a_warm_up_lets_no_more_go_today_than_it_says_and_goes_on_tomorrow() -> 
     assert process.messages == [20, 10, 10, 20]
 
 
-def test_sites_that_nothing_is_known_of_are_forgotten_but_not_while_somebody_stands_in_line() -> (
-    None
-):
+def test_idle_sites_are_forgotten_but_not_while_somebody_stands_in_line() -> None:
     slots = room(1, 1)
     process = Process(slots)
     process.ask(THERE)
@@ -343,3 +341,19 @@ def test_what_a_warm_up_has_sent_today_counts_over_a_restart() -> None:
     second.ask(THERE)
 
     assert (first.messages, second.messages) == ([30], [10])
+
+
+def test_a_clock_that_was_set_back_shuts_no_site_for_longer_than_was_meant() -> None:
+    before = room(10, 10)
+    trouble = Trouble(421, "later", 7, 0, "sender", "rate", "some-rule", "pause", 7200.0)
+    before.report("there.test", sent=0, trouble=trouble)
+    time = Time()
+    time.now -= 30 * DAY
+
+    after = Slots(Room(10, 10, 100), clock=time)
+    after.restore(before.changed_states() or [])
+    process = Process(after)
+    process.ask(THERE)
+
+    assert process.held[THERE] == 0
+    assert after.next_at == time.now + 7200
