@@ -147,7 +147,7 @@ def fittings_for(settings: Settings) -> Fittings:
 
     Raises SigningError or ConfigError for keys, NoNameserver or OSError for what is missing.
     """
-    delivery, lookup = settings.delivery, lookup_for(settings)
+    lookup = lookup_for(settings)
     return Fittings(
         house=House(
             settings.hostname,
