@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let go
 NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
+RELIEF_INTERVAL = 60.0  # seconds between looks at what slow sites keep waiting
 MAX_FINDERS = 100  # sites that are looked for at once
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
 
@@ -92,6 +93,7 @@ class Dispatcher:
         self._turns: deque[Lane] = deque()  # lanes that want another trip, next one first
         self._unknown: deque[Lane] = deque()  # the same, but that their sites are to be found
         self._finders: set[asyncio.Task[None]] = set()
+        self._relief_at = 0.0  # when to look next at what a slow site keeps waiting
         self._shortage = 0  # how many wait for a slot, here or in other processes
         self._later: list[tuple[float, int, Consignment]] = []
         self._hurry = Hurry()
@@ -146,6 +148,8 @@ class Dispatcher:
             self._make_ready(heapq.heappop(self._later)[2])
         for consignment in self._hurry.due(now):
             self._take_aside(consignment)
+        if self._throttles.is_any_slow and now >= self._relief_at:
+            self._relieve(now)
         while self._turns:
             self._ask(self._turns.popleft())
         self._slots.grant()
@@ -234,6 +238,8 @@ class Dispatcher:
             moments.append(hurried_at)
         if (granted_at := self._slots.next_at) is not None:
             moments.append(granted_at)
+        if self._throttles.is_any_slow:
+            moments.append(self._relief_at)
         return max(0.0, min(moments) - self._clock()) if moments else None
 
     def _make_ready(self, consignment: Consignment) -> None:
@@ -300,11 +306,37 @@ class Dispatcher:
 
     async def _put_off(self, consignment: Consignment) -> list[Consignment]:
         throttle = self._throttles.barrier_to(consignment.destination)
-        if throttle is None:  # it has opened
-            return [consignment]
+        if throttle is None:
+            return await self._divert_from_slow(consignment)
         reason = None if throttle.trouble else Reason.WARM_UP
         outcome, until = outcome_of(throttle), throttle.until
         return await self._settlement.suspend(consignment, outcome, until, reason)
+
+    async def _divert_from_slow(self, consignment: Consignment) -> list[Consignment]:
+        """On by the second road, where it was too long; or back, where it can be carried by now."""
+        site = self._sites.known(consignment.destination) or ""
+        slow, destination = self._throttles.slow(site), consignment.destination
+        older_than = self._leaves_before(destination)
+        if slow is None or consignment.envelope.released_at >= older_than:
+            return [consignment]
+        outcome, now = outcome_of(slow), self._clock()
+        return await self._settlement.divert(consignment, Reason.RATE, outcome, now)
+
+    def _relieve(self, now: float) -> None:
+        """Have mail leave by the second road that a slow site has kept for too long."""
+        self._relief_at = now + RELIEF_INTERVAL
+        for lane in self._lanes.values():
+            if lane.has_mail and self._throttles.slow(lane.site) is not None:
+                for consignment in lane.take_older(self._leaves_before(lane.destination)):
+                    if self._hurry.leave(consignment):
+                        self._take_aside(consignment)
+
+    def _leaves_before(self, destination: Destination) -> float:
+        """What was released before that moment is too old to wait for a slow site."""
+        if not self._settlement.may_divert(destination, Reason.RATE):
+            return -inf
+        terms = self._settlement.terms.of(destination.route)
+        return self._clock() - terms.fallback.rate_after
 
     def _empty(self, lane: Lane) -> None:
         for consignment in lane.take_all():

@@ -39,6 +39,15 @@ class Line:
             return heapq.heappop(self.ranked)[2]
         return self.ready.popleft()
 
+    def take_older(self, than: float) -> list[Consignment]:
+        """What comes first of it and was released before that moment."""
+        found = []
+        while self.ready and self.ready[0].envelope.released_at < than:
+            found.append(self.ready.popleft())
+        while self.ranked and self.ranked[0][2].envelope.released_at < than:
+            found.append(heapq.heappop(self.ranked)[2])
+        return found
+
     def take_all(self) -> list[Consignment]:
         """All of it, in no order."""
         found = [*self.ready, *(consignment for _, _, consignment in self.ranked)]
@@ -95,6 +104,10 @@ class Lane:
             return self.bulk.take()
         self.in_a_row += 1
         return self.urgent.take()
+
+    def take_older(self, than: float) -> list[Consignment]:
+        """As in `Line`, of both."""
+        return self.urgent.take_older(than) + self.bulk.take_older(than)
 
     def take_all(self) -> list[Consignment]:
         """All that is due, in no order."""

@@ -1,4 +1,4 @@
-"""Which sites are held back, as their keeper says: told as events, and known where mail waits."""
+"""Which sites are held back, as their keeper says: told as events, known where mail waits."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from mta.flow.ports import Clock, EventLog
 
 
 class Throttles:
-    """Remembers the sites to which nothing may be sent. `site_of` says whose a destination is."""
+    """Remembers the sites that are sent little or nothing; `site_of` gives a destination's."""
 
     def __init__(
         self,
@@ -24,15 +24,17 @@ class Throttles:
         self._events = events
         self._clock = clock
         self._shut: dict[str, Throttle] = {}
+        self._slow: dict[str, Throttle] = {}
         self.is_any_shut = False
+        self.is_any_slow = False
 
     def hear(self, throttle: Throttle, *, is_news: bool) -> None:
         """A site is held back like this from now on."""
-        if throttle.is_shut:
-            self._shut[throttle.site] = throttle
-        else:
-            self._shut.pop(throttle.site, None)
-        self.is_any_shut = bool(self._shut)
+        for known, is_so in ((self._shut, throttle.is_shut), (self._slow, throttle.rate > 0)):
+            known.pop(throttle.site, None)
+            if is_so:
+                known[throttle.site] = throttle
+        self.is_any_shut, self.is_any_slow = bool(self._shut), bool(self._slow)
         if is_news:
             self._say(throttle)
 
@@ -40,6 +42,10 @@ class Throttles:
         """What keeps all mail from there now; None: nothing does."""
         throttle = self._shut.get(self._site_of(destination) or "")
         return throttle if throttle is not None and throttle.until > self._clock() else None
+
+    def slow(self, site: str) -> Throttle | None:
+        """How a site is held back that is sent a little; None where it is not."""
+        return self._slow.get(site)
 
     def _say(self, throttle: Throttle) -> None:
         outcome = None if throttle.trouble is None else throttle.trouble.outcome

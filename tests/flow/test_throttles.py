@@ -242,3 +242,39 @@ async def test_the_event_of_a_throttle_names_the_rule_and_the_peers_words() -> N
     assert event.cause == "rate" or event.cause == "sender-blocked"
     assert event.rule is not None
     assert event.rule.startswith("yahoo")
+
+
+@story
+async def test_mail_that_a_slow_site_keeps_for_too_long_leaves_by_the_second_road() -> None:
+    peer = Peer(replies={"first": [SLOW_DOWN, OK]})
+    house = House({"there.test": peer}, mode=Mode.FALLBACK)
+    await house.submit("first@there.test")
+    await house.step()
+    for number in range(200):
+        await house.submit(f"bob{number}@there.test")
+
+    await pass_time(house, 29 * MINUTE, step=30)
+    assert house.letters_to("relay.test") == []
+    direct = len(peer.letters)
+    await pass_time(house, 3 * MINUTE, step=30)
+
+    assert len(house.letters_to("relay.test")) > 150
+    assert len(house.letters_to("relay.test")) + len(peer.letters) == 201
+    assert 10 < direct < 60
+    rerouted = {event.text for event in house.events if event.kind is Kind.REROUTED}
+    assert rerouted == {Reason.RATE}
+    assert house.queued() == []
+
+
+@story
+async def test_without_a_second_road_mail_waits_for_a_slow_site_however_long() -> None:
+    peer = Peer(replies={"first": [SLOW_DOWN, OK]})
+    house = House({"there.test": peer})
+    await house.submit("first@there.test")
+    await house.step()
+    for number in range(50):
+        await house.submit(f"bob{number}@there.test")
+
+    await pass_time(house, 3 * HOUR, step=30)
+
+    assert len(peer.letters) == 51
