@@ -612,3 +612,12 @@ def test_an_operator_s_pacing_goes_over_the_shipped_table(tmp_path: Path) -> Non
     assert theirs.warm_up is not None
     assert theirs.warm_up.cap_at(theirs.warm_up.begins_at) == 50
     assert provider_of("mx.eu.example.net", room.pacing.names) == "example.net"
+
+
+def test_a_site_may_be_what_a_route_has_as_pacing(tmp_path: Path) -> None:
+    text = """
+        routes: [{ name: letters, tag: newsletter, via: mx, pacing: letters }]
+        pacing: [{ site: letters, messages_per_hour: 100 }]
+    """
+
+    assert room_of(loaded(tmp_path, text)).limits_of("letters").per_hour == 100

@@ -12,7 +12,7 @@ from mta.model.listener import LOOPBACK, Auth, Endpoint, Network, TlsStart, Unix
 from mta.rules.delivery.families import Ipv6
 from mta.rules.delivery.progress import Mode
 
-from mta.config import routechecks
+from mta.config import pacing, routechecks
 from mta.config.doors import Listen
 from mta.config.quantities import shown_duration, shown_mode, shown_size
 from mta.config.refusals import objections_to
@@ -29,8 +29,8 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _about_delivery(settings)
     yield from routechecks.contradictions(settings)
     yield from objections_to(settings.refusals)
-    for site in _repeated(entry.site for entry in settings.pacing):
-        yield "pacing", f"expected each site once, got {site} again"
+    named = [route.pacing for route in settings.routes if route.pacing is not None]
+    yield from pacing.objections_to(settings.pacing, named)
     for domain, selector in _repeated((key.domain, key.selector) for key in settings.dkim):
         yield "dkim", f"expected each selector of a domain once, got {selector} of {domain} again"
     forwarding = settings.forwarding

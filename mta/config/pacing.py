@@ -1,6 +1,6 @@
 """The settings of pacing: how much each site is sent, over the shipped table."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -22,22 +22,21 @@ from mta.config.dkim import Moment
 from mta.config.kinds import Count, DurationOrZero, Section
 from mta.config.quantities import read_domain
 
+EXPECTED_SITE = (
+    "expected default, a site such as google or smarthost:HOST, the end of its mail exchangers' "
+    "names such as *.example.net, or what a route has as pacing"
+)
+
 
 def read_site(value: object) -> str:
     """A site by its name, or by the end of its mail exchangers' names."""
     text = value if isinstance(value, str) else ""
-    if text == DEFAULT or text in PROVIDERS.values() or text.startswith((SMARTHOST, LOCAL)):
+    if text.startswith((SMARTHOST, LOCAL)):
         return text
     try:
-        suffix = read_domain(text.removeprefix("*."))
-    except ValueError:
-        suffix = ""
-    if "." not in suffix:
-        raise ValueError(
-            "expected default, a site such as google or smarthost:HOST, or the end of its mail "
-            "exchangers' names such as *.example.net"
-        )
-    return suffix
+        return read_domain(text.removeprefix("*."))
+    except ValueError as error:
+        raise ValueError(EXPECTED_SITE) from error
 
 
 class WarmUpDays(Section):
@@ -76,11 +75,24 @@ class SitePacing(Section):
         )
 
 
+def objections_to(
+    entries: Sequence[SitePacing], of_routes: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What cannot be in the entries; `of_routes` are the sites that routes name."""
+    known = {DEFAULT, *PROVIDERS.values(), *of_routes}
+    for place, entry in enumerate(entries):
+        site = entry.site
+        if site not in known and "." not in site and ":" not in site:
+            yield f"pacing[{place}].site", f'{EXPECTED_SITE}, got "{site}"'
+        if any(one.site == site for one in entries[:place]):
+            yield "pacing", f"expected each site once, got {site} again"
+
+
 def pacing_of(entries: Iterable[SitePacing]) -> Pacing:
     """The shipped table, with an operator's entries over it."""
     changes, names = dict(SHIPPED), dict(PROVIDERS)
     for entry in entries:
         changes[entry.site] = entry.changes.over(changes.get(entry.site, SiteChanges()))
-        if entry.site not in PROVIDERS.values() and ":" not in entry.site:
+        if "." in entry.site and ":" not in entry.site:
             names[entry.site] = entry.site
     return Pacing(changes, names)
