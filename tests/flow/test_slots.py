@@ -357,3 +357,58 @@ def test_a_clock_that_was_set_back_shuts_no_site_for_longer_than_was_meant() -> 
 
     assert process.held[THERE] == 0
     assert after.next_at == time.now + 7200
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ask", "ask", "back", "slow", "pause", "lost", "time"]),
+            st.integers(0, 2),
+            st.sampled_from([THERE, ELSE, NEAR]),
+            st.floats(0, 4000),
+        ),
+        max_size=60,
+    )
+)
+def test_whatever_a_site_says_its_limits_hold_and_in_the_end_everybody_has_a_turn(
+    moves: list[tuple[str, int, Destination, float]],
+) -> None:
+    time = Time()
+    pacing = Pacing({"else.test": SiteChanges(per_hour=600, pause=2.0)})
+    slots = Slots(Room(4, 3, 10, pacing=pacing), clock=time)
+    processes = [Process(slots) for _ in range(3)]
+    asked = 0
+    for move, number, destination, seconds in moves:
+        process = processes[number]
+        if move == "ask":
+            process.ask(destination)
+            asked += 1
+        elif move == "back" and process.held[destination]:
+            process.give_back(destination, unused=3, sent=7)
+            asked -= 1
+        elif move in ("slow", "pause"):
+            trouble = Trouble(421, "later", 7, 0, "sender", "rate", "a-rule", move, seconds)
+            slots.report(SITES[destination], sent=1, trouble=trouble)
+        elif move == "lost":
+            trouble = Trouble(451, "gone", 4, 1, "connect", "network", "a-rule", "nothing", 0.0)
+            slots.report(SITES[destination], sent=0, trouble=trouble)
+        elif move == "time":
+            time.now += seconds
+            slots.grant()
+        by_site: Counter[str] = Counter()
+        for one in processes:
+            for each, count in one.held.items():
+                by_site[SITES[each]] += count
+        assert by_site.total() <= 4
+        assert all(count <= 3 for count in by_site.values())
+        assert slots.next_at is None or slots.next_at > time.now
+
+    for _ in range(20 * asked + 20):  # from now on all goes well
+        holders = [one for one in processes if +one.held]
+        if holders:
+            holders[0].give_back(next(iter(+holders[0].held)), sent=1)
+            asked -= 1
+        else:
+            time.now = slots.next_at or time.now
+            slots.grant()
+    assert asked == 0
