@@ -441,6 +441,7 @@ class Dispatcher:
         if trip.is_new and trip.sent:
             self._slots.report(trip.site, sent=trip.sent)
             trip.sent, trip.is_new = 0, False
+            self._something_changed.set()
 
     async def _linger(self, lane: Lane) -> Consignment | None:
         """Keep the connection a moment: more mail for the same place often follows soon."""
