@@ -218,6 +218,34 @@ def test_a_host_without_a_name_may_report_as_its_address(hostname: str) -> None:
             ],
         ),
         (
+            failed("bob", judge(Reply(554, "Listed by Spamhaus", 7, 1), Stage.SENDER, MX)),
+            [
+                "  bob@there.test",
+                "    The receiving system takes no mail from this mail server for now.",
+                "    Neither you nor the recipient can change that: tell the administrator of",
+                "    this server.",
+                "    mx.there.test said: 554 5.7.1 Listed by Spamhaus",
+            ],
+        ),
+        (
+            failed("bob", judge(Reply(550, "Who?", 7, 26), Stage.CONTENT, MX)),
+            [
+                "  bob@there.test",
+                "    The receiving system cannot verify that the message comes from its",
+                "    sender's domain. Tell the administrator of this server, or of that",
+                "    domain.",
+                "    mx.there.test said: 550 5.7.26 Who?",
+            ],
+        ),
+        (
+            failed("bob", judge(Reply(550, "mailbox bob does not exist"), Stage.RECIPIENT, MX)),
+            [
+                "  bob@there.test",
+                "    There is no such mailbox. Check the address for typing errors.",
+                "    mx.there.test said: 550 mailbox bob does not exist",
+            ],
+        ),
+        (
             failed("bob", judge(Reply(452, "Full", 2, 2), Stage.RECIPIENT, MX), attempts=2),
             [
                 "  bob@there.test",

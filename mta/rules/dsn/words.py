@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from mta.model.envelope import Recipient
 from mta.model.outcome import Outcome, Reply, Verdict
+from mta.model.ruling import Cause
 from mta.model.text import printable_ascii
 
 from mta.rules.dsn.lines import date, lines, wrapped
 from mta.rules.dsn.owed import Action
+from mta.rules.refusals.classify import classify
 
 # What a person can do about it, by enhanced status without its class (RFC 3463).
 _ADVICE = {
@@ -22,6 +24,20 @@ _ADVICE = {
     (4, 6): "The recipient's mail system sends mail around in a circle. Tell its administrator.",
     (6, 3): "The receiving system cannot take letters beyond plain ASCII. Do without them.",
     (6, 7): "The receiving system does not know addresses with such letters.",
+}
+# The same by what a refusal was taken for: where its status says nothing, or something else.
+_BEFORE_STATUS = {
+    Cause.SENDER_BLOCKED: "The receiving system takes no mail from this mail server for now. "
+    "Neither you nor the recipient can change that: tell the administrator of this server.",
+    Cause.AUTHENTICATION: "The receiving system cannot verify that the message comes from its "
+    "sender's domain. Tell the administrator of this server, or of that domain.",
+    Cause.RATE: "The receiving system takes no more mail for now. Sending it later may help.",
+}
+_AFTER_STATUS = {
+    Cause.RECIPIENT_GONE: _ADVICE[1, 1],
+    Cause.MAILBOX_FULL: _ADVICE[2, 2],
+    Cause.OURS: "The receiving system objects to this mail server, or to the sender's address. "
+    "Tell the administrator of this server.",
 }
 _SEND_AGAIN = "Sending it once more may help."
 _POLICY = "The receiving system refused it by its policy. Its words may say why:"
@@ -72,9 +88,9 @@ def _failure(recipient: Recipient) -> str:
     outcome = recipient.last
     doubt = f" {_DOUBT}" if recipient.may_have_arrived else ""
     if outcome is None or outcome.verdict is Verdict.DEFERRED:
-        return f"{_effort(recipient.attempts)}{doubt} {_advice(outcome) or _SEND_AGAIN}"
+        return f"{_effort(recipient.attempts)}{doubt} {_meaning(outcome) or _SEND_AGAIN}"
     if outcome.is_from_peer:
-        return _advice(outcome) or (_POLICY if outcome.reply.subject == 7 else _UNKNOWN)
+        return _meaning(outcome) or (_POLICY if outcome.reply.subject == 7 else _UNKNOWN)
     return _advice(outcome)
 
 
@@ -108,6 +124,15 @@ _EXPLANATIONS = {Action.FAILED: _failure, Action.RELAYED: _relay, Action.DELAYED
 
 def _advice(outcome: Outcome | None) -> str:
     return _ADVICE.get((outcome.reply.subject, outcome.reply.detail), "") if outcome else ""
+
+
+def _meaning(outcome: Outcome | None) -> str:
+    """What a refusal means to the sender, and what helps; "" where nobody knows."""
+    ruling = classify(outcome) if outcome is not None and outcome.is_from_peer else None
+    if ruling is None:
+        return _advice(outcome)
+    before, after = _BEFORE_STATUS.get(ruling.cause), _AFTER_STATUS.get(ruling.cause, "")
+    return before or _advice(outcome) or after
 
 
 def _cause(outcome: Outcome) -> str:
