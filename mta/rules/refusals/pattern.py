@@ -122,8 +122,8 @@ def _with_gaps(words: list[str]) -> Callable[[str], bool]:
     parts = [_GAP if word == "*" else " " + re.escape(word) for word in words]
     if any("*" in word for word in words if word != "*"):
         raise ValueError('expected each "*" alone among words')
-    pattern = re.compile("".join(parts) + "(?= )")
-    return lambda said: pattern.search(said) is not None
+    pattern = "".join(parts) + "(?= )"  # compiled when it is needed first, and kept by `re`
+    return lambda said: re.search(pattern, said) is not None
 
 
 _GAP = rf"(?: [^ |]+){{0,{MAX_GAP}}}?"
