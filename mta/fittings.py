@@ -20,6 +20,7 @@ from mta.rules.delivery.retry import RetryPlan
 from mta.rules.refusals.classify import Table
 
 from mta.flow.assurance import TlsPolicies
+from mta.flow.dane import Dane
 from mta.flow.forwarding import Forwarding
 from mta.flow.intake import House
 from mta.flow.keyrecords import KeyRecords
@@ -159,7 +160,7 @@ def fittings_for(settings: Settings) -> Fittings:
         key_records=key_records_for(settings, lookup),
         forwarding=forwarding_for(settings, lookup),
         lookup=lookup,
-        tls_policies=(),
+        tls_policies=[Dane(lookup=lookup, port=settings.delivery.port)],
         ways=ways_for(settings, lookup),
         route_sites={one.name: one.pacing for one in settings.routes if one.pacing is not None},
         terms=terms_for(settings),

@@ -13,7 +13,13 @@ from mta.config import Settings
 def lookup_for(settings: Settings, on_answer: OnAnswer | None = None) -> DnsLookup:
     """Who asks a resolver; `on_answer` hears what came. Raises NoNameserver."""
     servers = [(server.host, server.port) for server in settings.dns.nameservers]
-    return DnsLookup(servers, timeout=settings.dns.timeout, clock=time.time, on_answer=on_answer)
+    return DnsLookup(
+        servers,
+        timeout=settings.dns.timeout,
+        clock=time.time,
+        on_answer=on_answer,
+        validation=settings.dns.validates,
+    )
 
 
 def key_records_for(settings: Settings, lookup: DnsLookup) -> KeyRecords:

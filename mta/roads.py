@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mta.model.domain import TlsDemand, TlsLevel
+from mta.model.domain import Anchors, Distrust, TlsDemand, TlsLevel
 from mta.model.envelope import Road
 from mta.model.listener import TlsStart
 from mta.model.source import Source
@@ -185,6 +185,7 @@ class _Survey:
                 login=login,
                 is_lmtp=is_lmtp,
                 sources=sources,
+                chain_check=_objection_to_chain,
             )
         return self._connectors[key]
 
@@ -204,6 +205,14 @@ def fixed_site(ways: Sequence[Way]) -> str | None:
     if relay is None:
         return None
     return f"{SMARTHOST if ways[0].port else LOCAL}{relay}"
+
+
+def _objection_to_chain(
+    chain: Sequence[bytes], anchors: Anchors, names: Sequence[str], now: float
+) -> Distrust | None:
+    from mta.edge.chain import objection_to_chain  # with a library of 8 MB, which not all need
+
+    return objection_to_chain(chain, anchors, names, now)
 
 
 def _timeouts(delivery: Delivery) -> Timeouts:

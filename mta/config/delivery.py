@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from mta.model.domain import TlsLevel
+from mta.model.domain import TlsLevel, Validation
 from mta.model.listener import Endpoint
 
 from mta.rules.delivery.families import Ipv6
@@ -31,6 +31,11 @@ def _a_floor(value: object) -> object:
     if value not in (TlsLevel.OPPORTUNISTIC, TlsLevel.REQUIRED, TlsLevel.VERIFY):
         raise ValueError("expected opportunistic, required or verify")
     return value
+
+
+def _an_answer(value: object) -> object:
+    # YAML 1.1 takes yes and no for truth values.
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
 
 
 Nameserver = Annotated[Endpoint, BeforeValidator(read_nameserver), PlainSerializer(str)]
@@ -88,4 +93,5 @@ class Dns(Section):
 
     nameservers: tuple[Nameserver, ...] = ()
     timeout: Duration = 10.0
+    validates: Annotated[Validation, BeforeValidator(_an_answer)] = Validation.AUTO
     authority_port: Port = 53

@@ -8,14 +8,16 @@ as long as their owner says, and queries that are under way are shared.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
@@ -24,14 +26,16 @@ import dns.resolver
 import dns.reversename
 from dns.rdata import Rdata
 from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.NS import NS
 from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
-from mta.model.domain import Answer, Finding, Mx
+from mta.model.domain import Answer, Finding, Mx, Tlsa, Validation
 from mta.model.trouble import NoNameserver
 
 T = TypeVar("T")
@@ -44,6 +48,12 @@ _MAX_NEGATIVE_TTL = 900.0  # RFC 2308 §5 allows hours, but mended domains shoul
 _MAX_RECORDS = 500  # of one answer
 _MAX_ALIASES = 8  # CNAMEs that we follow ourselves, where the server did not
 _MAX_TEXT = 300  # characters of an explanation
+_PROOF_TTL = 300.0  # seconds for which a resolver is believed to validate, or not to
+_DOCKER = "127.0.0.11"  # passes on what the real resolver says, over whatever path
+
+# dnspython refuses a digest of a wrong length, and with it the whole answer; it is for us to pass
+# over such a record and to use the others (RFC 7671 §5).
+TLSA._cert_length_by_mtype = {}  # noqa: SLF001 - no public name
 
 
 OnAnswer = Callable[[str, str, Answer[object]], None]  # a type such as MX, a name, the answer
@@ -54,7 +64,8 @@ class DnsLookup:
 
     `nameservers` are IP addresses with their ports; none means those of the system's
     `resolv_conf`. `timeout` bounds a whole lookup, in seconds; `clock` gives Unix seconds;
-    at most `remembered` answers of each type are kept.
+    at most `remembered` answers of each type are kept. An answer is secure where a resolver says
+    so that may be believed by `validation`.
     Names are absolute, no search domain is ever tried. Nothing that a server does raises.
 
     Raises NoNameserver when there is no server to ask.
@@ -69,15 +80,21 @@ class DnsLookup:
         resolv_conf: Path = RESOLV_CONF,
         remembered: int = 10_000,
         on_answer: OnAnswer | None = None,
+        validation: Validation = Validation.AUTO,
     ) -> None:
         """`on_answer` hears of each answer that a server gave, or that none did."""
         servers = nameservers or _system_nameservers(resolv_conf)
-        asked = [_Server(address, port) for address, port in servers]
-        query = _Query(asked, timeout, on_answer)
+        asked = [_Server(*server, validation=validation) for server in servers]
+        plain = _Query(asked, timeout, on_answer)
+        self._root = _Records(RdataType.SOA, _nothing, plain, clock, 1, longest=_PROOF_TTL)
+        is_proof_needed = validation is Validation.AUTO
+        query = _DoubtingQuery(plain, self._root) if is_proof_needed else plain
         self._mx = _Records(RdataType.MX, _exchangers, query, clock, remembered)
         self._a = _Records(RdataType.A, _addresses, query, clock, remembered)
         self._aaaa = _Records(RdataType.AAAA, _addresses, query, clock, remembered)
         self._txt = _Records(RdataType.TXT, _texts, query, clock, remembered)
+        self._tlsa = _Records(RdataType.TLSA, _associations, query, clock, remembered)
+        self._cname = _Records(RdataType.CNAME, _aliases, query, clock, remembered)
         self._ns = _Records(RdataType.NS, _servers, query, clock, remembered)
         self._ptr = _Records(RdataType.PTR, _pointers, query, clock, remembered)
 
@@ -98,6 +115,18 @@ class DnsLookup:
         """The TXT records of a name, the strings of each joined; what is no UTF-8 is escaped."""
         return await self._txt.of(name)
 
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """The TLSA records of a name, as in "_25._tcp.mx.there.test"."""
+        return await self._tlsa.of(name)
+
+    async def alias(self, name: str) -> Answer[str]:
+        """What a name is an alias of: one name, of its own CNAME record."""
+        return await self._cname.of(name)
+
+    async def is_validating(self) -> bool:
+        """Whether the resolvers show that they check signatures: the root's are known to all."""
+        return (await self._root.of(".")).is_secure
+
     async def ns(self, zone: str) -> Answer[str]:
         """The names of the hosts that serve a zone; none for a name that is no zone's top."""
         return await self._ns.of(zone)
@@ -108,9 +137,14 @@ class DnsLookup:
 
 
 def _together(answers: Sequence[Answer[str]]) -> Answer[str]:
-    records = tuple(record for answer in answers for record in answer.records)
-    if records:
-        return Answer(Finding.RECORDS, records)
+    found = [answer for answer in answers if answer.records]
+    if found:
+        return Answer(
+            Finding.RECORDS,
+            tuple(record for answer in found for record in answer.records),
+            is_secure=all(answer.is_secure for answer in found),
+            alias_of=found[0].alias_of,
+        )
     by_finding = {answer.finding: answer for answer in answers}
     # "No such name" counts only where all agree: some servers say it for want of one type.
     weight = (Finding.UNKNOWN, Finding.NO_DATA, Finding.NO_NAME)
@@ -145,6 +179,22 @@ def _servers(records: Iterable[Rdata]) -> Iterator[str]:
     return (_host(record.target) for record in records if isinstance(record, NS))
 
 
+def _associations(records: Iterable[Rdata]) -> Iterator[Tlsa]:
+    return (
+        Tlsa(record.usage, record.selector, record.mtype, record.cert)
+        for record in records
+        if isinstance(record, TLSA)
+    )
+
+
+def _aliases(records: Iterable[Rdata]) -> Iterator[str]:
+    return (_host(record.target) for record in records if isinstance(record, CNAME))
+
+
+def _nothing(records: Iterable[Rdata]) -> Iterator[None]:
+    return iter(())
+
+
 def _host(name: dns.name.Name) -> str:
     return "" if name == dns.name.root else name.to_text(omit_final_dot=True).lower()
 
@@ -157,6 +207,8 @@ class _Found:
     records: tuple[Rdata, ...] = ()
     text: str = ""
     ttl: float = 0.0
+    is_secure: bool = False
+    alias_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +228,13 @@ class _Records(Generic[T]):
         self,
         kind: RdataType,
         read: Callable[[Iterable[Rdata]], Iterator[T]],
-        query: "_Query",
+        query: "_Asks",
         clock: Callable[[], float],
         size: int,
+        longest: float = _MAX_TTL,
     ) -> None:
         self._size = size
+        self._longest = longest
         self._kind = kind
         self._read = read
         self._query = query
@@ -205,8 +259,8 @@ class _Records(Generic[T]):
     async def _ask(self, name: str) -> Answer[T]:
         found = await self._query.ask(name, self._kind)
         records = tuple(islice(self._read(found.records), _MAX_RECORDS))
-        answer = Answer(found.finding, records, found.text)
-        self._remember(name, answer, found.ttl)
+        answer = Answer(found.finding, records, found.text, found.is_secure, found.alias_of)
+        self._remember(name, answer, min(found.ttl, self._longest))
         if self._query.on_answer is not None:
             self._query.on_answer(self._kind.name, name, cast("Answer[object]", answer))
         return answer
@@ -220,6 +274,42 @@ class _Records(Generic[T]):
             self._memory.popitem(last=False)
 
 
+class _Asks(Protocol):
+    @property
+    def on_answer(self) -> OnAnswer | None:
+        """Who hears of answers."""
+
+    async def ask(self, name: str, kind: RdataType) -> _Found:
+        """Never raises."""
+
+
+class _DoubtingQuery:
+    """Asks, and believes that an answer is secure where the root's own is.
+
+    A resolver that does not validate says so of none. What was seen last counts while the root
+    cannot be had: otherwise who keeps it from us could make secure answers look like others.
+    """
+
+    def __init__(self, query: "_Query", root: "_Records[None]") -> None:
+        self.on_answer = query.on_answer
+        self._query = query
+        self._root = root
+        self._is_validating: bool | None = None
+
+    async def ask(self, name: str, kind: RdataType) -> _Found:
+        """Never raises."""
+        found = await self._query.ask(name, kind)
+        if not found.is_secure:
+            return found
+        root = await self._root.of(".")
+        if root.finding is not Finding.UNKNOWN:
+            self._is_validating = root.is_secure
+        if self._is_validating is None:
+            text = f"whether the resolver validates cannot be seen now: {root.text}"
+            return _Found(Finding.UNKNOWN, text=text[:_MAX_TEXT])
+        return replace(found, is_secure=self._is_validating)
+
+
 class _Query:
     """Asks servers, one after the other, within a time limit in seconds."""
 
@@ -231,6 +321,8 @@ class _Query:
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         self._resolver.nameservers = list(servers)
         self._resolver.use_edns(0, 0, _EDNS_PAYLOAD)
+        # AD in a query asks for AD in its answer, and for no signatures (RFC 6840 §5.7).
+        self._resolver.set_flags(dns.flags.RD | dns.flags.AD)
 
     async def ask(self, name: str, kind: RdataType) -> _Found:
         """Never raises."""
@@ -238,7 +330,7 @@ class _Query:
             absolute = dns.name.from_text(name)
         except (dns.exception.DNSException, UnicodeError) as error:
             return _Found(Finding.NO_NAME, text=f"no such name can be: {error}"[:_MAX_TEXT])
-        if absolute == dns.name.root:
+        if absolute == dns.name.root and kind != RdataType.SOA:
             return _Found(Finding.NO_NAME, text="no such name can be: it is empty")
         try:
             async with asyncio.timeout(self._timeout):
@@ -250,26 +342,38 @@ class _Query:
 
     async def _follow(self, name: dns.name.Name, kind: RdataType) -> _Found:
         """Ask for a name, and for what it is an alias of where the server did not say."""
-        ttl = _MAX_TTL
+        ttl, is_secure, asked = _MAX_TTL, True, name
         for _ in range(_MAX_ALIASES):
             try:
                 answer = await self._resolver.resolve(
                     name, kind, raise_on_no_answer=False, search=False, lifetime=self._timeout
                 )
             except dns.resolver.NXDOMAIN as denial:
-                chain = denial.kwargs["responses"][name].resolve_chaining()
-                ttl = min(ttl, chain.minimum_ttl, _MAX_NEGATIVE_TTL)
-                return _Found(Finding.NO_NAME, text=f"{_host(name)} does not exist", ttl=ttl)
+                response = denial.kwargs["responses"][name]
+                is_secure = is_secure and _is_secure(response)
+                ttl = min(ttl, response.resolve_chaining().minimum_ttl, _MAX_NEGATIVE_TTL)
+                text = f"{_host(name)} does not exist"
+                return _Found(Finding.NO_NAME, (), text, ttl, is_secure)
             chain = answer.chaining_result
+            is_secure = is_secure and _is_secure(answer.response)
             ttl = min(ttl, chain.minimum_ttl)
             if answer.rrset is not None:
-                return _Found(Finding.RECORDS, tuple(answer.rrset), ttl=ttl)
+                end = chain.canonical_name
+                alias_of = "" if end == asked else _host(end)
+                return _Found(
+                    Finding.RECORDS, tuple(answer.rrset), "", ttl, is_secure, alias_of=alias_of
+                )
             if not chain.cnames or _has(answer.response, RdataType.SOA):
                 text = f"{_host(name)} has no {kind.name} records"
-                return _Found(Finding.NO_DATA, text=text, ttl=min(ttl, _MAX_NEGATIVE_TTL))
+                ttl = min(ttl, _MAX_NEGATIVE_TTL)
+                return _Found(Finding.NO_DATA, (), text, ttl, is_secure)
             # An alias, and no proof that its end has nothing (RFC 2308 §2.2): perhaps a circle.
             name = chain.canonical_name
         return _Found(Finding.UNKNOWN, text="CNAME records go in a circle, or on for too long")
+
+
+def _is_secure(response: dns.message.Message) -> bool:
+    return bool(response.flags & dns.flags.AD)
 
 
 class _Lame(dns.exception.FormError):
@@ -277,7 +381,18 @@ class _Lame(dns.exception.FormError):
 
 
 class _Server(dns.nameserver.Do53Nameserver):
-    """A DNS server that is to resolve for us, whose "ask somebody else" is no answer."""
+    """A DNS server that is to resolve for us, whose "ask somebody else" is no answer.
+
+    What it says of signatures is believed where it is reached without a network (RFC 4035 §4.9.3),
+    or where the operator says so.
+    """
+
+    def __init__(self, address: str, port: int, *, validation: Validation) -> None:
+        super().__init__(address, port)
+        is_here = ip_address(address.partition("%")[0]).is_loopback and address != _DOCKER
+        self._is_believed = validation is Validation.YES or (
+            validation is Validation.AUTO and is_here
+        )
 
     async def async_query(
         self,
@@ -302,6 +417,8 @@ class _Server(dns.nameserver.Do53Nameserver):
         )
         if _is_referral(response):
             raise _Lame  # on to the next server
+        if not self._is_believed:
+            response.flags &= ~dns.flags.AD
         return response
 
 

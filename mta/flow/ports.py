@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from typing import Protocol
 
 from mta.model.address import Address
-from mta.model.domain import Answer, Host, Mx, TlsDemand, TlsFacts
+from mta.model.domain import Answer, Host, Mx, Tlsa, TlsDemand, TlsFacts
 from mta.model.envelope import Destination, Envelope, Letter, MessageId, Recipient, Submission
 from mta.model.event import Event
 from mta.model.outcome import Outcome
@@ -123,6 +123,16 @@ class Lookup(Protocol):
 
         RECORDS if either type has any; UNKNOWN if none was found and one type stayed unknown.
         """
+
+
+class TlsaLookup(Lookup, Protocol):
+    """As `Lookup`, with what DANE needs."""
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """The TLSA records of a name, as in "_25._tcp.mx.there.test"."""
+
+    async def alias(self, name: str) -> Answer[str]:
+        """What a name is an alias of: one name, of its own CNAME record."""
 
 
 class ReverseLookup(Protocol):

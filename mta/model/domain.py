@@ -57,6 +57,14 @@ class Answer(Generic[T]):
     alias_of: str = ""
 
 
+class Validation(StrEnum):
+    """Whether our resolvers check signatures, and may be believed when they say so."""
+
+    AUTO = "auto"  # those of this host that show that they do
+    YES = "yes"
+    NO = "no"
+
+
 @value
 class Host:
     """One place to connect to: a host's name, one of its IP addresses, and the port.

@@ -6,7 +6,7 @@ name may be scripted to misbehave as servers on the Internet do.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -51,7 +51,7 @@ class Behaviour(StrEnum):
 class Records:
     """What one name has. `mx` pairs a preference with a host; `ttl` is in seconds.
 
-    A text of any length goes into `txt` in one piece.
+    A text of any length goes into `txt` in one piece; `tlsa` is in the form of master files.
     """
 
     mx: tuple[tuple[int, str], ...] = ()
@@ -61,6 +61,7 @@ class Records:
     txt: tuple[str, ...] = ()
     ns: tuple[str, ...] = ()
     ptr: tuple[str, ...] = ()
+    tlsa: tuple[str, ...] = ()
     ttl: int = 60
     behaviour: Behaviour = Behaviour.ANSWER
 
@@ -79,13 +80,20 @@ class DnsServer:
 
     `zone` maps names, in lower case without the final dot, to what they have; it may be changed
     while the server runs. `queries` holds the latest thousand queries. Port 0 takes a free port,
-    which `address` tells.
+    which `address` tells. What is at or below one of the names `signed` it calls secure, as a
+    resolver does that validated it; "." is the root alone.
     """
 
     def __init__(
-        self, zone: Mapping[str, Records], *, host: str = "127.0.0.1", port: int = 0
+        self,
+        zone: Mapping[str, Records],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        signed: Collection[str] = (),
     ) -> None:
         self.zone = dict(zone)
+        self.signed = set(signed)
         self.queries: deque[Query] = deque(maxlen=1000)
         self.address = (host, port)
         self._udp: asyncio.DatagramTransport | None = None
@@ -158,35 +166,54 @@ class DnsServer:
             case Behaviour.TRUNCATE if not is_tcp:
                 response.flags |= dns.flags.TC
             case _:
-                self._answer(response)
+                is_secure = self._answer(response)
+                if (
+                    is_secure and query.flags & dns.flags.AD
+                ):  # who says it understands, RFC 6840 §5.7
+                    response.flags |= dns.flags.AD
         if behaviour is Behaviour.WRONG_ID:
             response.id ^= 0xFFFF
         max_size = 65_535 if is_tcp else max(query.payload, _UDP_SIZE)
         return response.to_wire(max_size=max_size, prefer_truncation=True)
 
-    def _answer(self, response: dns.message.Message) -> None:
-        """Fill in what the zone has, following CNAMEs, or the proof that it has nothing."""
+    def _answer(self, response: dns.message.Message) -> bool:
+        """Fill in what the zone has, following CNAMEs, or the proof that it has nothing.
+
+        Gives whether all of it is signed.
+        """
         response.flags |= dns.flags.AA | dns.flags.RA
         question = response.question[0]
         name, kind = question.name, question.rdtype
+        is_secure = self._is_signed(name)
         for _ in range(_MAX_CHAIN):
             records = self.zone.get(_text(name))
             if records is None or records.cname is None or kind == RdataType.CNAME:
                 break
             response.answer.append(_rrset(name, "CNAME", (_absolute(records.cname),), records.ttl))
             if records.behaviour is Behaviour.ALIAS_ALONE:
-                return
+                return is_secure
             name = dns.name.from_text(records.cname)
+            is_secure = is_secure and self._is_signed(name)
         else:
-            return
+            return is_secure
+        if kind == RdataType.SOA and _text(name) in self.signed:
+            response.answer.append(_soa(name, 60))
+            return is_secure
         records = self.zone.get(_text(name))
         found = tuple(_contents(records, kind)) if records else ()
         if records and found:
             response.answer.append(_rrset(name, dns.rdatatype.to_text(kind), found, records.ttl))
-            return
+            return is_secure
         if records is None and not self._is_above_others(name):
             response.set_rcode(dns.rcode.NXDOMAIN)
         response.authority.append(_soa(name, records.ttl if records else 60))
+        return is_secure
+
+    def _is_signed(self, name: dns.name.Name) -> bool:
+        text = _text(name)
+        return text in self.signed or any(
+            text.endswith("." + zone) for zone in self.signed if zone != "."
+        )
 
     def _is_above_others(self, name: dns.name.Name) -> bool:
         """Whether the name exists for the sake of those below it (RFC 8020 §2)."""
@@ -239,6 +266,8 @@ def _contents(records: Records, kind: RdataType) -> Iterator[str]:
             yield from map(_absolute, records.ns)
         case RdataType.PTR:
             yield from map(_absolute, records.ptr)
+        case RdataType.TLSA:
+            yield from records.tlsa
         case RdataType.CNAME if records.cname is not None:
             yield _absolute(records.cname)
 
@@ -256,7 +285,8 @@ def _rrset(name: dns.name.Name, kind: str, contents: tuple[str, ...], ttl: int) 
 def _soa(name: dns.name.Name, ttl: int) -> dns.rrset.RRset:
     """What makes a negative answer one to remember, and for how long (RFC 2308 §3)."""
     top = dns.name.Name(name.labels[-2:])
-    return _rrset(top, "SOA", (f"ns.{top} hostmaster.{top} 1 3600 600 86400 {ttl}",), ttl)
+    above = "" if top == dns.name.root else str(top)
+    return _rrset(top, "SOA", (f"ns.{above} hostmaster.{above} 1 3600 600 86400 {ttl}",), ttl)
 
 
 def _text(name: dns.name.Name) -> str:

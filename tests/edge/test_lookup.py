@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 import uvloop
 
-from mta.model.domain import Answer, Finding, Mx
+from mta.model.domain import Answer, Finding, Mx, Tlsa, Validation
 from mta.model.trouble import NoNameserver
 
 from mta.flow.ports import Lookup
@@ -477,3 +477,148 @@ def test_a_system_without_servers_is_an_error_that_names_file_and_cure(
 
     assert str(resolv_conf) in str(caught.value)
     assert "dns.nameservers" in str(caught.value)
+
+
+# Signatures
+
+DIGEST = "0123456789abcdef" * 4
+SIGNED_ZONE = {
+    "there.test": Records(mx=((10, "mx.there.test"),)),
+    "mx.there.test": Records(a=("127.0.0.2",), aaaa=("::1",)),
+    "_25._tcp.mx.there.test": Records(tlsa=(f"3 1 1 {DIGEST}", r"2 0 0 3000")),
+    "short.there.test": Records(tlsa=(r"\# 3 030101", r"\# 22 030101" + "aa" * 19)),
+    "bad.there.test": Records(tlsa=(r"\# 1 03",)),
+    "alias.there.test": Records(cname="mx.there.test"),
+    "outwards.there.test": Records(cname="mx.plain.test"),
+    "inwards.plain.test": Records(cname="mx.there.test"),
+    "mx.plain.test": Records(a=("127.0.0.2",)),
+}
+
+
+def ask_signed(
+    question: Callable[[DnsLookup], Awaitable[T]],
+    *,
+    validation: Validation = Validation.YES,
+    signed: tuple[str, ...] = (".", "there.test"),
+    host: str = "127.0.0.1",
+    zone: Mapping[str, Records] = SIGNED_ZONE,
+) -> T:
+    async def scene() -> T:
+        async with DnsServer(zone, signed=signed, host=host) as server, asyncio.timeout(20):
+            lookup = DnsLookup([server.address], timeout=1.0, clock=Clock(), validation=validation)
+            return await question(lookup)
+
+    return asyncio.run(scene())
+
+
+def test_tlsa_records_are_found() -> None:
+    answer = ask_signed(lambda lookup: lookup.tlsa("_25._tcp.mx.there.test"))
+
+    assert answer.is_secure
+    assert set(answer.records) == {
+        Tlsa(3, 1, 1, bytes.fromhex(DIGEST)),
+        Tlsa(2, 0, 0, b"\x30\x00"),
+    }
+
+
+def test_tlsa_records_of_odd_lengths_are_found_as_they_are() -> None:
+    answer = ask_signed(lambda lookup: lookup.tlsa("short.there.test"))
+
+    assert {len(record.data) for record in answer.records} == {0, 19}
+
+
+def test_a_tlsa_record_that_is_none_makes_the_answer_unknown() -> None:
+    answer = ask_signed(lambda lookup: lookup.tlsa("bad.there.test"))
+
+    assert answer.finding is Finding.UNKNOWN
+
+
+def test_what_is_signed_is_secure_be_it_there_or_not() -> None:
+    async def questions(lookup: DnsLookup) -> list[bool]:
+        return [
+            (await lookup.mx("there.test")).is_secure,
+            (await lookup.addresses("mx.there.test")).is_secure,
+            (await lookup.mx("mx.there.test")).is_secure,
+            (await lookup.mx("nowhere.there.test")).is_secure,
+            (await lookup.addresses("mx.plain.test")).is_secure,
+            (await lookup.mx("nowhere.plain.test")).is_secure,
+        ]
+
+    assert ask_signed(questions) == [True, True, True, True, False, False]
+
+
+def test_an_alias_is_as_secure_as_all_that_it_leads_to() -> None:
+    async def questions(lookup: DnsLookup) -> list[tuple[str, bool]]:
+        names = ("mx.there.test", "alias.there.test", "outwards.there.test", "inwards.plain.test")
+        answers = [await lookup.addresses(name) for name in names]
+        return [(answer.alias_of, answer.is_secure) for answer in answers]
+
+    assert ask_signed(questions) == [
+        ("", True),
+        ("mx.there.test", True),
+        ("mx.plain.test", False),
+        ("mx.there.test", False),
+    ]
+
+
+def test_the_first_step_of_an_alias_may_be_secure_by_itself() -> None:
+    async def questions(lookup: DnsLookup) -> list[Answer[str]]:
+        names = ("outwards.there.test", "inwards.plain.test", "mx.there.test")
+        return [await lookup.alias(name) for name in names]
+
+    outwards, inwards, none = ask_signed(questions)
+
+    assert (outwards.records, outwards.is_secure) == (("mx.plain.test",), True)
+    assert (inwards.records, inwards.is_secure) == (("mx.there.test",), False)
+    assert none.finding is Finding.NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("validation", "host", "signed", "is_believed"),
+    [
+        (Validation.AUTO, "127.0.0.1", (".", "there.test"), True),
+        (Validation.AUTO, "127.0.0.1", ("there.test",), False),  # the root's own is not signed
+        (Validation.AUTO, "127.0.0.11", (".", "there.test"), False),  # Docker's forwarder
+        (Validation.YES, "127.0.0.11", ("there.test",), True),
+        (Validation.NO, "127.0.0.1", (".", "there.test"), False),
+    ],
+)
+def test_a_resolver_is_believed_that_is_here_and_shows_that_it_validates(
+    validation: Validation, host: str, signed: tuple[str, ...], is_believed: bool
+) -> None:
+    answer = ask_signed(
+        lambda lookup: lookup.mx("there.test"), validation=validation, host=host, signed=signed
+    )
+
+    assert answer.finding is Finding.RECORDS
+    assert answer.is_secure is is_believed
+
+
+def test_a_resolver_shows_whether_it_validates() -> None:
+    assert ask_signed(DnsLookup.is_validating, validation=Validation.AUTO)
+    assert not ask_signed(DnsLookup.is_validating, signed=("there.test",))
+
+
+def test_secure_answers_are_unknown_until_the_resolver_could_show_that_it_validates() -> None:
+    """Else who keeps the root from us makes signed names look like others."""
+    silent = {**SIGNED_ZONE, ".": Records(behaviour=Behaviour.SERVFAIL)}
+
+    answer = ask_signed(
+        lambda lookup: lookup.mx("there.test"), validation=Validation.AUTO, zone=silent
+    )
+
+    assert answer.finding is Finding.UNKNOWN
+    assert "whether the resolver validates" in answer.text
+
+
+def test_a_resolver_that_has_shown_it_is_believed_while_the_root_cannot_be_had() -> None:
+    async def scene() -> Answer[str]:
+        async with DnsServer(SIGNED_ZONE, signed=(".", "there.test")) as server:
+            clock = Clock()
+            lookup = DnsLookup([server.address], timeout=1.0, clock=clock)
+            assert (await lookup.mx("there.test")).is_secure
+            server.zone["."] = Records(behaviour=Behaviour.SERVFAIL)
+            clock.now += 100_000
+            return await lookup.addresses("mx.there.test")
+
+    assert asyncio.run(scene()).is_secure

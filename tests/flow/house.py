@@ -7,7 +7,7 @@ from functools import wraps
 from itertools import count
 
 from mta.model.address import Address, parse_address
-from mta.model.domain import Answer, Finding, Host, Mx, TlsDemand, TlsFacts, TlsLevel
+from mta.model.domain import Answer, Finding, Host, Mx, Tlsa, TlsDemand, TlsFacts, TlsLevel
 from mta.model.envelope import (
     Client,
     Destination,
@@ -36,7 +36,7 @@ from mta.flow.detours import Detours
 from mta.flow.dispatcher import Dispatcher
 from mta.flow.intake import House as Identity
 from mta.flow.intake import Intake
-from mta.flow.ports import Connector, EventLog, Ledger, Lookup, Session, Signer
+from mta.flow.ports import Connector, EventLog, Ledger, Session, Signer, TlsaLookup
 from mta.flow.quotas import Quotas, QuotaTerms
 from mta.flow.register import Register
 from mta.flow.reporting import Reporter
@@ -173,20 +173,28 @@ class FakeWorld:
     def __init__(self, peers: Mapping[str, Peer]) -> None:
         self.peers = {f"mx.{domain}": peer for domain, peer in peers.items()}
         self.mx_answers: dict[str, Answer[Mx]] = {}
+        self.tlsa_answers: dict[str, Answer[Tlsa]] = {}
+        self.is_signed = False
         self.queries: list[str] = []
 
     async def mx(self, domain: str) -> Answer[Mx]:
         self.queries.append(domain)
-        known = Answer(Finding.RECORDS, (Mx(10, f"mx.{domain}"),))
+        known = Answer(Finding.RECORDS, (Mx(10, f"mx.{domain}"),), is_secure=self.is_signed)
         unknown: Answer[Mx] = Answer(Finding.NO_NAME)
         return self.mx_answers.get(domain, known if f"mx.{domain}" in self.peers else unknown)
 
     async def addresses(self, name: str) -> Answer[str]:
         return (
-            Answer(Finding.RECORDS, ("192.0.2.1",))
+            Answer(Finding.RECORDS, ("192.0.2.1",), is_secure=self.is_signed)
             if name in self.peers
             else Answer(Finding.NO_NAME)
         )
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        return self.tlsa_answers.get(name, Answer(Finding.NO_NAME))
+
+    async def alias(self, name: str) -> Answer[str]:
+        return Answer(Finding.NO_DATA)
 
     async def open(self, host: Host, demand: TlsDemand) -> FakeSession | Outcome:
         peer = self.peers[host.name]
@@ -313,7 +321,7 @@ class House:
         )
         self.slots.join(self.dispatcher)
         self.desk = Desk(intake=self.intake, spool=self.spool, register=self.register)
-        ports: tuple[Lookup, Connector, Signer, EventLog] = (
+        ports: tuple[TlsaLookup, Connector, Signer, EventLog] = (
             self.world,
             self.world,
             signer or FakeSigner(),
