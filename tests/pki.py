@@ -52,7 +52,7 @@ class Credential:
         key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         above = self.above if shown is None else self.above[:shown]
         certificates = [one.certificate.public_bytes(Encoding.PEM) for one in (self, *above)]
-        path.write_bytes(b"".join([*certificates, key]))
+        path.write_bytes(b"".join([key, *certificates]))  # in the order that Postfix wants
         return path
 
 
