@@ -37,7 +37,7 @@ def ways_for(settings: Settings, lookup: ReverseLookup) -> Ways:
     """How each road is travelled. Raises OSError where a trust store cannot be read."""
     survey = _Survey(settings, lookup)
     second = survey.smarthosts("")
-    default = survey.to_exchangers(settings.delivery.tls, settings.delivery.sources)
+    default = survey.to_exchangers(demand_for(settings.delivery.tls), settings.delivery.sources)
     ways = {("", Road.DIRECT): [default]}
     if second:
         ways["", Road.SMARTHOST] = second
@@ -116,10 +116,11 @@ class _Survey:
 
     def to(self, target: Target, route: Route) -> list[Way]:
         """The ways to one end of a route."""
-        level = route.tls or self._delivery.tls
+        named = route.fingerprints
+        demand = demand_for(route.tls or self._delivery.tls, fingerprints=named)
         match target.kind:
             case Kind.MX:
-                return [self.to_exchangers(level, route.sources or self._delivery.sources)]
+                return [self.to_exchangers(demand, route.sources or self._delivery.sources)]
             case Kind.SMARTHOST:
                 return self.smarthosts(target.place)
             case Kind.MAILDIR:
@@ -131,17 +132,16 @@ class _Survey:
         if not target.is_tcp:
             return [self._to_place(connector, target.place)]
         if target.kind is Kind.SMTPS:
-            demand = demand_for(route.tls or TlsLevel.VERIFY, is_implicit=True)
-        else:
-            demand = demand_for(level)
+            level = route.tls or TlsLevel.VERIFY
+            demand = demand_for(level, is_implicit=True, fingerprints=named)
         return [self._to_relay(connector, demand, target.place, target.port)]
 
-    def to_exchangers(self, level: TlsLevel, entries: Sequence[SourceAddress]) -> Way:
+    def to_exchangers(self, demand: TlsDemand, entries: Sequence[SourceAddress]) -> Way:
         """The way to each domain's own exchangers."""
         sources = _sources(entries)
         return Way(
             connector=self._connector(sources=sources),
-            demand=demand_for(level),
+            demand=demand,
             port=self._delivery.port,
             private_allowed=self._delivery.private_addresses,
             hosts_per_attempt=self._delivery.hosts_per_attempt,
@@ -244,4 +244,8 @@ def _smarthost_demand(smarthost: Smarthost) -> TlsDemand:
     if smarthost.tls is TlsStart.NONE:
         return demand_for(TlsLevel.NONE)
     level = TlsLevel.VERIFY if smarthost.verify else TlsLevel.REQUIRED
-    return demand_for(level, is_implicit=smarthost.tls is TlsStart.IMPLICIT)
+    return demand_for(
+        level,
+        is_implicit=smarthost.tls is TlsStart.IMPLICIT,
+        fingerprints=smarthost.fingerprints,
+    )

@@ -88,6 +88,17 @@ def shown_mode(mode: int) -> str:
     return f"{mode:04o}"
 
 
+_FINGERPRINT = re.compile(r"(?:sha256[:=])?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", re.IGNORECASE)
+
+
+def read_fingerprint(value: object) -> str:
+    """A SHA-256 in hexadecimal digits, in pairs with or without colons; gives it without."""
+    found = _FINGERPRINT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("expected a SHA-256 in 64 hexadecimal digits, with or without colons")
+    return found[1].replace(":", "").lower()
+
+
 def read_nameserver(value: object) -> Endpoint:
     """A DNS server by its IP address, with or without a port (53)."""
     if isinstance(value, Endpoint):

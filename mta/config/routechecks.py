@@ -33,7 +33,8 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
 def surprises(settings: Settings) -> Iterator[tuple[str, str]]:
     """What is legal and will surprise an operator."""
     for here, smarthost in every_smarthost(settings):
-        if smarthost.tls is not TlsStart.NONE and not smarthost.verify:
+        is_unproven = not smarthost.verify and not smarthost.fingerprints
+        if smarthost.tls is not TlsStart.NONE and is_unproven:
             yield f"{here}.verify", "anybody on the way may read the mail and the password"
     targets = {target for route in settings.routes for target in route.via}
     is_unused = settings.delivery.mode is Mode.DIRECT and Target(Kind.SMARTHOST) not in targets
@@ -70,6 +71,8 @@ def _about_smarthost(smarthost: Smarthost) -> Iterator[tuple[str, str]]:
     if smarthost.username is None and has_password:
         yield "username", "expected a username for the password, found none"
     is_clear = smarthost.tls is TlsStart.NONE
+    if is_clear and smarthost.fingerprints:
+        yield "fingerprints", "expected none with tls: none, which shows no certificate"
     if is_clear and smarthost.username is not None and not smarthost.plaintext_login:
         yield (
             "tls",
@@ -109,6 +112,8 @@ def _about_route(route: Route, settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"via[{number}]", objection
     if route.tls is not None:
         yield from _about_level(route, route.tls, settings)
+    if route.fingerprints:
+        yield from _about_fingerprints(route)
 
 
 def _objection_to_target(target: Target, settings: Settings) -> str:
@@ -119,6 +124,14 @@ def _objection_to_target(target: Target, settings: Settings) -> str:
     if target.place:
         return _objection_to_name(target.place, settings)
     return "" if settings.delivery.smarthost else "expected delivery.smarthost for it, found none"
+
+
+def _about_fingerprints(route: Route) -> Iterator[tuple[str, str]]:
+    if route.tls is not None:
+        yield "fingerprints", f"expected fingerprints or tls, found both (tls: {route.tls})"
+    if not any(target.is_tcp or target.kind is Kind.MX for target in route.via):
+        text = f"expected none here: {', '.join(map(str, route.via))} speak no TLS of their own"
+        yield "fingerprints", text
 
 
 def _about_level(route: Route, level: TlsLevel, settings: Settings) -> Iterator[tuple[str, str]]:

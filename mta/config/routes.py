@@ -11,7 +11,7 @@ from mta.model.listener import TlsStart
 from mta.rules.routes.patterns import AddressPattern, Glob, read_pattern
 
 from mta.config.kinds import Duration, FilePath, Port, Secret, Section, Text
-from mta.config.quantities import read_domain, read_host
+from mta.config.quantities import read_domain, read_fingerprint, read_host
 from mta.config.sources import SourceAddress
 from mta.config.targets import Name, TargetField
 
@@ -66,6 +66,9 @@ _Senders = Annotated[
     tuple[Annotated[AddressPattern, BeforeValidator(_sender), PlainSerializer(str)], ...],
     BeforeValidator(_as_list),
 ]
+_Fingerprints = Annotated[
+    tuple[Annotated[str, BeforeValidator(read_fingerprint)], ...], BeforeValidator(_as_list)
+]
 _Words = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
 _Pattern = Annotated[Glob, BeforeValidator(_glob), PlainSerializer(str)]
 
@@ -77,6 +80,7 @@ class Smarthost(Section):
     port: Port = 587
     tls: TlsStart = TlsStart.STARTTLS
     verify: bool = True
+    fingerprints: _Fingerprints = ()
     username: Text | None = None
     password: Secret | None = None
     password_file: FilePath | None = None
@@ -127,6 +131,7 @@ class Route(Section):
     retry: tuple[Duration, ...] | None = None
     give_up_after: Duration | None = None
     tls: Annotated[TlsLevel, BeforeValidator(_level)] | None = None
+    fingerprints: _Fingerprints = ()
     sources: tuple[SourceAddress, ...] = ()
     pacing: Text | None = None
 

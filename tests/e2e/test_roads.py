@@ -1,8 +1,12 @@
 """The roads that mail takes, and what must be proved on them."""
 
 import smtplib
+import ssl
+from hashlib import sha256
 
 import pytest
+
+from mta.edge.certificates import self_signed_in
 
 from mta.sandbox.internet import Internet
 from mta.sandbox.process import ServerProcess
@@ -48,6 +52,24 @@ def test_the_smarthost_s_certificate_is_verified(own: ServerProcess, internet: I
     id = send(own, "verified@nowhere.test")
 
     assert own.event(event="delivered", id=id)["tls"]["verified"] is True
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_settings_may_name_the_smarthost_s_certificate(
+    is_right: bool, own: ServerProcess, internet: Internet
+) -> None:
+    certificate, _ = self_signed_in(internet.world.folder / "tls")
+    fingerprint = sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+    own.settings["delivery"]["mode"] = "smarthost"
+    own.settings["delivery"]["smarthost"]["fingerprints"] = [fingerprint if is_right else "ab" * 32]
+    own.start()
+
+    id = send(own, "fingerprint@nowhere.test")
+
+    if is_right:
+        assert own.event(event="delivered", id=id)["tls"]["proof"] == "fingerprint"
+    else:
+        assert fingerprint in own.event(event="deferred", id=id)["reply"]["text"]
 
 
 def test_a_smarthost_that_nobody_vouches_for_gets_neither_mail_nor_password(

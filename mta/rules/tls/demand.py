@@ -1,5 +1,6 @@
 """What the connection to a host must prove, and what may be tried when it cannot."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mta.model.domain import TlsDemand, TlsFacts, TlsLevel
@@ -10,11 +11,15 @@ _LEVELS = tuple(TlsLevel)  # from nothing to everything
 _VERIFY = _LEVELS.index(TlsLevel.VERIFY)
 
 
-def demand_for(floor: TlsLevel, *, is_implicit: bool = False) -> TlsDemand:
-    """What to ask of a connection, where the settings ask for `floor`.
+def demand_for(
+    floor: TlsLevel, *, is_implicit: bool = False, fingerprints: Sequence[str] = ()
+) -> TlsDemand:
+    """What to ask of a connection, where the settings ask for `floor`, or name the certificates.
 
     `is_implicit`: the road's port speaks TLS from the first byte, as a smarthost's may.
     """
+    if fingerprints:
+        return TlsDemand(TlsLevel.FINGERPRINT, is_implicit, fingerprints=tuple(fingerprints))
     return TlsDemand(floor, is_implicit)
 
 
