@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mta.model.domain import Host, TlsDemand
+from mta.model.domain import Host, TlsDemand, TlsLevel
 from mta.model.outcome import Outcome
 from mta.model.request import MessageRequest
 
@@ -27,7 +27,10 @@ class TlsPolicies(Protocol):
 
 
 class Assurance:
-    """Says what a connection must prove, host by host. Of the policies the first counts.
+    """Says what a connection must prove, host by host.
+
+    Of the policies the first counts that asks for a proof. TLSA records of which none can be used
+    ask for none, and do not outdo MTA-STS (RFC 8461 §2).
 
     `record` is where it is remembered what became of that.
     """
@@ -87,8 +90,12 @@ class Assurance:
     async def _published(
         self, host: str, domain: str, *, is_secure: bool
     ) -> TlsDemand | Outcome | None:
+        without_proof: TlsDemand | None = None
         for policies in self._policies:
             found = await policies.demand(host, domain, is_secure=is_secure)
-            if found is not None:
+            if isinstance(found, Outcome):
                 return found
-        return None
+            if found is not None and found.level is TlsLevel.VERIFY:
+                return found
+            without_proof = without_proof or found
+        return without_proof
