@@ -18,6 +18,7 @@ from mta.rules.routes.choose import Mail, grounds, objection, route_for_mail
 
 from mta.flow.assurance import Assurance
 from mta.flow.courier import Courier
+from mta.flow.dane import Dane
 from mta.flow.policies import Policies
 from mta.flow.scout import Sight, sights
 
@@ -110,7 +111,8 @@ async def _look(
     settings: Settings, address: Address, decision: Decision, lookup: DnsLookup, look: Look
 ) -> None:
     policies = Policies(texts=lookup, web=PolicyWeb(settings, lookup), clock=time.time)
-    assurance = Assurance([policies] if settings.delivery.mta_sts else [])
+    dane = Dane(lookup=lookup, port=settings.delivery.port)
+    assurance = Assurance([dane, policies] if settings.delivery.mta_sts else [dane])
     for road, ways in decision.ways.items():
         domain = address.domain if road is Road.DIRECT else ""
         courier = Courier(
