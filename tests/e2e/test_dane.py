@@ -12,10 +12,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha512
+from pathlib import Path
 
 import pytest
 
-from mta.sandbox.process import ServerProcess
+from mta.sandbox.process import Event, ServerProcess
 from tests.e2e import letters, tlshosts
 from tests.e2e.signed import SignedDns, signed_dns
 from tests.e2e.test_receivers import send
@@ -152,6 +153,9 @@ CASES = [
         WAITS,
         words="does not offer STARTTLS",
     ),
+    Case("trusted", vouched("trusted"), (), ENCRYPTED),
+    Case("trusted-expired", vouched("trusted-expired", is_expired=True), (), ENCRYPTED),
+    Case("trusted-other-name", vouched("elsewhere"), (), ENCRYPTED),
     Case("forged-records", SELF_SIGNED, (WRONG,), WAITS, words="cannot be looked up now"),
 ]
 BY_NAME = {case.name: case for case in CASES}
@@ -209,7 +213,24 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, names: SignedDns, port: int
 ) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("mta")
-    settings = {
+    with ServerProcess(settings(folder, names, port), folder) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def strict(
+    tmp_path_factory: pytest.TempPathFactory, names: SignedDns, port: int
+) -> Iterator[ServerProcess]:
+    """One that asks every host for a proof, and trusts the authority of the tests."""
+    folder = tmp_path_factory.mktemp("strict")
+    process = ServerProcess(settings(folder, names, port, tls="verify"), folder)
+    process.environment["SSL_CERT_FILE"] = str(ROOT.pem(folder / "root.pem"))
+    with process:
+        yield process
+
+
+def settings(folder: Path, names: SignedDns, port: int, **delivery: object) -> dict[str, object]:
+    return {
         "hostname": "mail.app.test",
         "spool": str(folder / "spool"),
         "listen": [{"address": "127.0.0.1:0"}],
@@ -219,11 +240,10 @@ def server(
             "private_addresses": True,
             "retry": ["1h"],
             "mta_sts": False,
+            **delivery,
         },
         "dns": {"nameservers": [names.resolver], "timeout": "5s"},
     }
-    with ServerProcess(settings, folder) as process:
-        yield process
 
 
 OTHERS = [
@@ -240,22 +260,60 @@ ALL = [(f"{case.name}.good.test", case.outcome, case.proof) for case in CASES] +
 def test_mail_goes_over_what_its_domain_asks_for(
     domain: str, outcome: str, proof: str, server: ServerProcess
 ) -> None:
+    event = sent(server, domain)
+
+    assert what_became(event) == (outcome, proof)
+    if outcome == WAITS and (case := domain.partition(".")[0]) in BY_NAME:
+        assert BY_NAME[case].words in event["reply"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "proof"),
+    [
+        ("no-tls", WAITS, ""),
+        ("plain-tls", WAITS, ""),
+        ("trusted", PROVEN, "pkix"),
+        ("trusted-expired", WAITS, ""),
+        ("trusted-other-name", WAITS, ""),
+        ("key", PROVEN, "dane-ee"),
+        ("another-key", WAITS, ""),
+        ("authority", PROVEN, "dane-ta"),
+        ("pkix-usage", WAITS, ""),
+        ("forged-records", WAITS, ""),
+    ],
+)
+def test_where_every_host_must_prove_who_it_is_records_or_authorities_do(
+    name: str, outcome: str, proof: str, strict: ServerProcess
+) -> None:
+    event = sent(strict, f"{name}.good.test")
+
+    assert what_became(event) == (outcome, proof)
+
+
+def sent(server: ServerProcess, domain: str) -> Event:
+    """What became of a message at its first attempt."""
     id = send(server, f"anna@{domain}", letters.plain(f"anna@{domain}"))
+    return server.event(id=id, attempts=1, within=10)
 
-    event = server.event(event="deferred" if outcome == WAITS else "delivered", id=id, within=10)
 
-    if outcome == WAITS:
-        words = BY_NAME[case].words if (case := domain.partition(".")[0]) in BY_NAME else ""
-        assert words in event["reply"]["text"]
-    else:
-        tls = event.get("tls")
-        found = CLEAR if tls is None else PROVEN if tls["verified"] else ENCRYPTED
-        assert (found, (tls or {}).get("proof", "")) == (outcome, proof)
+def what_became(event: Event) -> tuple[str, str]:
+    if event["event"] != "delivered":
+        return WAITS, ""
+    tls = event.get("tls")
+    if tls is None:
+        return CLEAR, ""
+    return (PROVEN if tls["verified"] else ENCRYPTED), tls.get("proof", "")
 
 
 # Postfix asks for the records of a host that an unsigned answer names as well (RFC 7672 §2.2.1
 # leaves that open); to us the answer could name any other host, so there is nothing to prove.
-SEEN_ALIKE = [each for each in ALL if each[0] != "stranger.plain.test"]
+# And of a certificate that nothing is asked of it says whether it would do all the same.
+NOT_SEEN_ALIKE = {
+    "stranger.plain.test",
+    "trusted-expired.good.test",
+    "trusted-other-name.good.test",
+}
+SEEN_ALIKE = [each for each in ALL if each[0] not in NOT_SEEN_ALIKE]
 
 
 @pytest.mark.parametrize(
