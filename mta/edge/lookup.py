@@ -84,7 +84,8 @@ class DnsLookup:
     ) -> None:
         """`on_answer` hears of each answer that a server gave, or that none did."""
         servers = nameservers or _system_nameservers(resolv_conf)
-        asked = [_Server(*server, validation=validation) for server in servers]
+        is_believed = _is_believed(validation, [address for address, _ in servers])
+        asked = [_Server(*server, is_believed=is_believed) for server in servers]
         plain = _Query(asked, timeout, on_answer)
         self._root = _Records(RdataType.SOA, _nothing, plain, clock, 1, longest=_PROOF_TTL)
         is_proof_needed = validation is Validation.AUTO
@@ -372,6 +373,20 @@ class _Query:
         return _Found(Finding.UNKNOWN, text="CNAME records go in a circle, or on for too long")
 
 
+def _is_believed(validation: Validation, addresses: Iterable[str]) -> bool:
+    """Whether it counts what the servers at these addresses say of signatures.
+
+    As a rule where they are reached without a network (RFC 4035 §4.9.3): all of them, since what
+    is bogus to one is asked of the next.
+    """
+    if validation is not Validation.AUTO:
+        return validation is Validation.YES
+    return all(
+        address != _DOCKER and ip_address(address.partition("%")[0]).is_loopback
+        for address in addresses
+    )
+
+
 def _is_secure(response: dns.message.Message) -> bool:
     return bool(response.flags & dns.flags.AD)
 
@@ -383,16 +398,12 @@ class _Lame(dns.exception.FormError):
 class _Server(dns.nameserver.Do53Nameserver):
     """A DNS server that is to resolve for us, whose "ask somebody else" is no answer.
 
-    What it says of signatures is believed where it is reached without a network (RFC 4035 §4.9.3),
-    or where the operator says so.
+    What it says of signatures counts where it `is_believed`.
     """
 
-    def __init__(self, address: str, port: int, *, validation: Validation) -> None:
+    def __init__(self, address: str, port: int, *, is_believed: bool) -> None:
         super().__init__(address, port)
-        is_here = ip_address(address.partition("%")[0]).is_loopback and address != _DOCKER
-        self._is_believed = validation is Validation.YES or (
-            validation is Validation.AUTO and is_here
-        )
+        self._is_believed = is_believed
 
     async def async_query(
         self,

@@ -594,6 +594,20 @@ def test_a_resolver_is_believed_that_is_here_and_shows_that_it_validates(
     assert answer.is_secure is is_believed
 
 
+def test_one_resolver_that_is_elsewhere_makes_all_unbelieved() -> None:
+    """What is bogus to the one that validates is asked of the other."""
+
+    async def scene() -> Answer[Mx]:
+        async with DnsServer(SIGNED_ZONE, signed=(".", "there.test")) as server:
+            servers = [server.address, ("192.0.2.53", 53)]
+            return await DnsLookup(servers, timeout=1.0, clock=Clock()).mx("there.test")
+
+    answer = asyncio.run(scene())
+
+    assert answer.finding is Finding.RECORDS
+    assert not answer.is_secure
+
+
 def test_a_resolver_shows_whether_it_validates() -> None:
     assert ask_signed(DnsLookup.is_validating, validation=Validation.AUTO)
     assert not ask_signed(DnsLookup.is_validating, signed=("there.test",))
