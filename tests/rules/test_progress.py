@@ -221,6 +221,12 @@ def test_a_wait_that_would_be_too_long_ends_on_the_other_road(
     assert (step.rerouted, moved.rerouted) == (reason, reason)
 
 
+def test_what_may_have_arrived_waits_no_longer_than_its_deadline() -> None:
+    step = after(SILENCE, by=Deadline(NOW + 90, Late.FAIL))
+
+    assert (step.recipient.state, step.recipient.next_at) == (State.WAITING, NOW + 90)
+
+
 def test_a_wait_that_ends_before_does_not() -> None:
     step = after(LATER, mode=Mode.FALLBACK, now=ACCEPTED_AT + 100)
 

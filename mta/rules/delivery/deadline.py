@@ -17,9 +17,14 @@ _MISSED = (4, 7)  # delivery time expired, RFC 3463 §3.5
 _UNKEPT = (3, 3)  # the system is not capable of what was asked, RFC 3463 §3.4
 
 
+def over_at(by: Deadline | None) -> float:
+    """When a message must not be delivered any more, in Unix seconds; inf for never."""
+    return inf if by is None or by.if_late is Late.NOTIFY else by.at
+
+
 def is_over(by: Deadline | None, now: float) -> bool:
     """Whether a message must not be delivered any more."""
-    return by is not None and by.if_late is not Late.NOTIFY and now >= by.at
+    return now >= over_at(by)
 
 
 def end_of(plan: RetryPlan, envelope: Envelope) -> float:
@@ -51,7 +56,7 @@ def waits_until(envelope: Envelope, places: Sequence[int], margin: float | None)
     recipients = envelope.recipients
     if margin is not None and not all(recipients[place].may_have_arrived for place in places):
         return leaves_at(by, envelope.released_at, margin)
-    return inf if by.if_late is Late.NOTIFY else by.at
+    return over_at(by)
 
 
 def late_after(seconds: float, envelope: Envelope) -> float:

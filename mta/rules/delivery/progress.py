@@ -12,7 +12,7 @@ from mta.model.outcome import Outcome, Verdict
 from mta.model.request import Deadline, Notice
 from mta.model.value import value
 
-from mta.rules.delivery.deadline import final, is_relay_told, missed
+from mta.rules.delivery.deadline import final, is_relay_told, missed, over_at
 from mta.rules.delivery.fallback import FALLBACK, FallbackPlan, detour_after
 from mta.rules.delivery.retry import RetryPlan, next_attempt
 from mta.rules.refusals.hold import held_until
@@ -111,7 +111,7 @@ def after_attempt(
         return Step(replace(tried, state=State.FAILED, last=final(outcome, by, now)))
     if held is not None:
         return Step(replace(tried, next_at=min(max(next_at, held), ends_at)), is_held=True)
-    return Step(replace(tried, next_at=next_at))
+    return Step(replace(tried, next_at=min(next_at, over_at(by))))
 
 
 def _binding(outcome: Outcome, road: Road) -> str:
