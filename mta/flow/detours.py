@@ -86,6 +86,8 @@ class Detours:
                 del self._probes[name]
         if word is None:
             return
+        if word.reason is Reason.TLS and consignment.envelope.request.needs_tls:
+            return  # it asked for more than others do (RFC 8689)
         if word.reason is None:
             for name in names if self._shut else ():
                 self._open(name, word.outcome)

@@ -1,10 +1,12 @@
 """A direct road that is shut is left for the second one at once, probed, and taken again."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from mta.model.address import parse_address
+from mta.model.domain import Host
 from mta.model.envelope import (
     Consignment,
     Destination,
@@ -15,7 +17,8 @@ from mta.model.envelope import (
     Road,
 )
 from mta.model.event import Event, Kind
-from mta.model.outcome import Reply
+from mta.model.outcome import Reply, Scope, Stage, judge
+from mta.model.request import MessageRequest
 
 from mta.rules.delivery.fallback import FALLBACK
 from mta.rules.delivery.progress import Mode
@@ -146,6 +149,22 @@ def test_a_recipient_s_own_trouble_shuts_nothing(reply: Reply) -> None:
         assert roads(house, Kind.ROAD_SHUT) == []
 
     told()
+
+
+@pytest.mark.parametrize(("needs_tls", "shut"), [(True, []), (False, ["a.test"])])
+def test_a_message_that_asks_for_more_tls_than_others_shuts_nothing_for_them(
+    needs_tls: bool, shut: list[str]
+) -> None:
+    house = house_of()
+    plain = consignment("x1")
+    asking = replace(plain.envelope, request=MessageRequest(needs_tls=needs_tls))
+    later = judge(Reply(454, "no TLS now"), Stage.TLS, Host("mx.a.test", "192.0.2.1", 25))
+
+    house.detours.learn(
+        replace(plain, envelope=asking), [replace(later, scope=Scope.DESTINATION)], FALLBACK
+    )
+
+    assert [road.name for road in house.detours.roads] == shut
 
 
 @story
