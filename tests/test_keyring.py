@@ -141,6 +141,13 @@ def test_an_index_that_is_wrong_names_every_mistake(settings: Settings) -> None:
     assert len(list(problems_of_keys(settings))) == 4
 
 
+def test_a_folder_that_cannot_be_looked_into_says_the_cure() -> None:
+    index = KeyIndex(Path("x" * 300))
+
+    with pytest.raises(ConfigError, match="name another in dkim_keys"):
+        index.read()
+
+
 def test_an_index_with_a_key_twice_is_wrong(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="got s2 again"):
         enter(settings, rotated("s2"), rotated("s2"))

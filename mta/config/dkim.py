@@ -164,7 +164,16 @@ class KeyIndex:
 
 
 def _read(path: Path) -> tuple[RotatedKey, ...]:
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # the folder is shut to us: there may be an index, or not
+        raise ConfigError(
+            [
+                f"{path}: {error.strerror}; let the user that mta runs as read the folder, or name "
+                "another in dkim_keys"
+            ]
+        ) from error
+    if not is_there:
         return ()
     document, problems = read_document(path, MAX_OCTETS)
     try:

@@ -212,3 +212,23 @@ def test_names_are_no_concern_where_a_smarthost_takes_all_mail(check: Check) -> 
     )
 
     assert "9.9.9.9" not in warned_with(check, {}, delivery)
+
+
+def test_the_files_of_forwarding_are_looked_into(check: Check) -> None:
+    (check.path.parent / "srs.secret").write_text("short\n")
+
+    status, _, err = check(
+        "forwarding:\n"
+        "  users: [lists]\n"
+        "  arc: {domain: example.com, selector: s1, key: none.pem}\n"
+        "  srs: {domain: example.com, secret_file: srs.secret}\n",
+        "--offline",
+    )
+
+    folder = check.path.parent
+    assert status == 2
+    assert err.splitlines() == [
+        f"forwarding.arc.key: {folder}/none.pem: no such file; `mta dkim new` makes a key",
+        "forwarding.srs.secret_file: expected 16 characters or more in "
+        f"{folder}/srs.secret, found 5",
+    ]

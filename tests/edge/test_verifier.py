@@ -14,7 +14,7 @@ from mta.rules.message.signing import SigningKey
 
 from mta.edge.keys import load_key
 from mta.edge.signer import Draft, signatures
-from mta.edge.verifier import findings
+from mta.edge.verifier import MAX_WORK, findings
 
 from tests.edge.test_signer_peers import has_mail_dkim
 
@@ -94,6 +94,21 @@ def test_what_cannot_be_read_is_no_pass(field: bytes) -> None:
 
     assert all(one.result != "pass" for one in found.dkim)
     assert found.chain is not Chain.PASS
+
+
+def test_of_a_large_message_with_many_seals_nothing_is_claimed() -> None:
+    large = SIGNED.partition(b"From:")[0] * 5 + PLAIN + b"x" * (MAX_WORK // 3)
+    seals = b"".join(b"ARC-Seal: i=%d; cv=none\r\n" % number for number in range(1, 5))
+
+    found = findings(seals + large, texts)
+
+    assert len(found.dkim) == 2
+    assert found.chain is None
+    assert seal_fields(read_header(seals + large), found, OURS, NOW) == b""
+
+
+def test_a_seal_without_its_set_breaks_the_chain() -> None:
+    assert findings(b"ARC-Seal: i=1; cv=none\r\n" + PLAIN, texts).chain is Chain.FAIL
 
 
 @settings(max_examples=150, deadline=None)

@@ -57,7 +57,7 @@ class Findings:
     """What was verified of a message that came."""
 
     dkim: tuple[DkimResult, ...] = ()
-    chain: Chain | None = Chain.NONE  # None: not known, for the DNS did not say
+    chain: Chain | None = Chain.NONE  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
