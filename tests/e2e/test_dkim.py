@@ -16,6 +16,7 @@ from mta.sandbox.characters import SENDER_DOMAIN
 from mta.sandbox.dns import DnsServer, Records
 from mta.sandbox.internet import Internet
 from mta.sandbox.process import ServerProcess
+from tests.e2e.watching import wait_until
 
 LATE = "127.0.0.2"
 
@@ -174,3 +175,25 @@ def test_a_record_that_is_not_ours_is_said_at_the_start_and_by_check(
     finally:
         zone[name] = right
     assert f"warning: {name}: expected our key" in checked.stderr
+
+
+def test_all_of_several_processes_sign_with_the_next_key(
+    own: ServerProcess, internet: Internet
+) -> None:
+    own.settings["processes"] = 2
+    own.start()
+
+    def selectors_of_eight() -> set[str]:
+        before = len(internet.received("accept.test"))
+        for _ in range(8):  # the kernel deals connections out to both
+            with smtplib.SMTP("127.0.0.1", own.port, timeout=30) as client:
+                content = f"From: app@{SENDER_DOMAIN}\r\nSubject: x\r\n\r\nHi\r\n"
+                client.sendmail(f"app@{SENDER_DOMAIN}", ["all@accept.test"], content)
+        arrived = internet.mail("accept.test", before + 8)[before:]
+        return {selector_of(mail.content) for mail in arrived}
+
+    assert selectors_of_eight() == {"sandbox"}
+    with rotate(own, "--now", "--selector", "both") as command:
+        command.communicate(timeout=20)
+
+    wait_until(lambda: selectors_of_eight() == {"both"})
