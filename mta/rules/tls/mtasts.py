@@ -12,9 +12,12 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.policy import HeldPolicy, StsMode, StsPolicy
 from mta.model.text import printable_ascii
 
+POLICY_PATH = "/.well-known/mta-sts.txt"
 MAX_POLICY = 64 * 1024  # octets, RFC 8461 §3.3
 MAX_AGE = 31_557_600  # seconds, RFC 8461 §3.2
 MAX_PATTERNS = 500  # exchangers; a large provider lists some ten
+RENEWAL = 86_400.0  # seconds that a policy is held before it is fetched anew, RFC 8461 §10.2
+DISUSE = 30 * RENEWAL  # without mail, then it is not renewed any more
 
 _RECORD = re.compile(r"v=STSv1[ \t]*;")
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -35,9 +38,6 @@ def record_name(domain: str) -> str:
 def policy_host(domain: str) -> str:
     """Who serves a domain's policy."""
     return f"mta-sts.{domain}"
-
-
-POLICY_PATH = "/.well-known/mta-sts.txt"
 
 
 def policy_id(texts: Iterable[str]) -> str | None:
@@ -150,10 +150,6 @@ def lines_of(policy: StsPolicy) -> list[str]:
         *(f"mx: {pattern}" for pattern in policy.mx),
         f"max_age: {policy.max_age}",
     ]
-
-
-RENEWAL = 86_400.0  # seconds that a policy is held before it is fetched anew, RFC 8461 §10.2
-DISUSE = 30 * RENEWAL  # without mail, then it is not renewed any more
 
 
 def is_due(held: HeldPolicy, now: float) -> bool:
