@@ -99,6 +99,7 @@ class Protection:
         self._reporter.port = delivery.policy_port
         self._reporter.reporting = _reporting(settings.tls_reports)
         self._record.tries_testing = settings.tls_reports is not None
+        _mind_signature(settings.tls_reports, fittings)
         policies = [*fittings.tls_policies, *([self._policies] if delivery.mta_sts else [])]
         self.assurance = Assurance(policies, record=self._record)
 
@@ -169,6 +170,16 @@ def _reporting(given: TlsReports | None) -> Reporting | None:
     if given is None:
         return None
     return Reporting(given.organization, given.contact, given.sender)
+
+
+def _mind_signature(given: TlsReports | None, fittings: Fittings) -> None:
+    if given is not None and not fittings.signer.signs_for(given.sender.domain):
+        log.warning(
+            "tls_reports.sender: no key signs for %s, and nobody takes reports without: "
+            "they go by HTTPS alone; mta dkim new %s makes one",
+            given.sender.domain,
+            given.sender.domain,
+        )
 
 
 class PolicyWeb:

@@ -311,6 +311,18 @@ def test_a_report_arrives_and_is_signed(own: ServerProcess, internet: Internet) 
     assert read_counted(Path(own.settings["spool"]) / FOLDER) == []  # its own connection is not in
 
 
+def test_reports_that_no_key_signs_are_warned_of(own: ServerProcess) -> None:
+    own.settings["tls_reports"] = REPORTS
+    own.start()
+
+    own.settings["tls_reports"] = REPORTS | {"sender": "tls@elsewhere.test"}
+    own.reload()
+
+    assert own.says("tls_reports.sender: no key signs for elsewhere.test")
+    assert own.says("reloaded")
+    assert [line for line in own.log if "no key signs for app.test" in line] == []
+
+
 def text_of(internet: Internet, name: bytes) -> bytes | None:
     return internet.text_record(name.decode().removesuffix("."))
 
