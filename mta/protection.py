@@ -61,6 +61,7 @@ class Protection:
         self, settings: Settings, fittings: Fittings, *, events: EventLog, intake: Intake
     ) -> None:
         self._folder = settings.spool / FOLDER
+        self._writing = asyncio.Lock()
         self._memory = TlsMemory()
         self._tally = Tally()
         self._web = PolicyWeb(settings, fittings.lookup)
@@ -127,7 +128,14 @@ class Protection:
                 tasks.create_task(_every(seconds, step), name=f"TLS {step.__name__}")
 
     async def keep(self) -> None:
-        """Write down what is new."""
+        """Write down what is new; what has begun comes to its end, whoever gives up."""
+        await asyncio.shield(asyncio.create_task(self._keep_in_turn(), name="what TLS was"))
+
+    async def _keep_in_turn(self) -> None:
+        async with self._writing:  # each file is written by one at a time
+            await self._write()
+
+    async def _write(self) -> None:
         self._memory.tidy(time.time())
         policies, memory = self._policies.changed(), self._memory.changed()
         counted = self._tally.changed()
