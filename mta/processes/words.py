@@ -28,10 +28,13 @@ class RemoteSlots:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._holder: SlotHolder | None = None
+        self._early: list[list[str]] = []  # what the keeper said before anybody was here
 
     def join(self, holder: SlotHolder) -> None:
         """See `SlotKeeper`: there is one holder here."""
         self._holder = holder
+        while self._early:
+            self.heard(*self._early.pop(0))
 
     def ask(self, holder: SlotHolder, destination: Destination, site: str) -> None:
         """See `SlotKeeper`."""
@@ -65,8 +68,9 @@ class RemoteSlots:
 
     def heard(self, word: str, *rest: str) -> None:
         """Pass a word of the keeper's on."""
-        assert self._holder is not None, "the dispatcher joins before anybody speaks"
-        if word == "granted":
+        if self._holder is None:
+            self._early.append([word, *rest])
+        elif word == "granted":
             *destination, site, messages = rest
             self._holder.granted(_destination(*destination), site, int(messages))
         elif word == "wanted":

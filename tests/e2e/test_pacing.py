@@ -82,9 +82,11 @@ def test_the_domains_of_one_site_share_its_pause_over_all_processes(
     assert min(later - sooner for sooner, later in pairwise(sorted(came))) > 0.3
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_site_that_complains_is_sent_less_it_is_seen_and_outlives_a_restart(
-    here: ServerProcess, town: Internet
+    here: ServerProcess, town: Internet, processes: int
 ) -> None:
+    here.settings["processes"] = processes
     here.start()
     send(here, f"first@{BUSY}")
 
@@ -96,9 +98,10 @@ def test_a_site_that_complains_is_sent_less_it_is_seen_and_outlives_a_restart(
     assert here.stop() == 0
 
     here.start()
-    send(here, f"second@{ONE}", "third@accept.test")
-    here.event(event="delivered", recipient="third@accept.test")
-    assert town.received_by(ONE, f"second@{ONE}") == []
+    second, third = f"second{processes}@{ONE}", f"third{processes}@accept.test"
+    send(here, second, third)
+    here.event(event="delivered", recipient=third)
+    assert town.received_by(ONE, second) == []
     (shared,) = sites(here)
     assert shared["site"] == "shared.test"
     assert shared["state"] == "slow"

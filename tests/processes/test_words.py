@@ -1,6 +1,7 @@
 """Slots across processes: two dispatchers' holders, one keeper, and a real socket pair each."""
 
 import asyncio
+import json
 import socket
 import time
 from collections import Counter
@@ -205,6 +206,17 @@ async def test_trouble_is_told_to_the_keeper_and_its_throttle_to_all() -> None:
     assert throttle.trouble == trouble
     assert throttle.is_shut
     assert two.throttles == [(throttle, False)]
+
+
+def test_what_the_keeper_says_before_the_dispatcher_is_there_is_heard_when_it_is() -> None:
+    slots = RemoteSlots(lambda *words: None)
+    dispatcher = Dispatcher()
+
+    words = json.loads('["throttled", "google", 0.0, 0.1, false, null, false]')
+    slots.heard(*words)
+    slots.join(dispatcher)
+
+    assert dispatcher.throttles == [(Throttle("google", 0.0, 0.1), False)]
 
 
 @talk
