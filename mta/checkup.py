@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from mta.model.diagnosis import Diagnosis
-from mta.model.domain import Answer, Finding, Host, TlsFacts
+from mta.model.domain import Answer, Finding, Host, Tlsa, TlsFacts
 from mta.model.envelope import Road
 from mta.model.outcome import Outcome, Stage, broken
 
@@ -17,6 +17,7 @@ from mta.rules.delivery.families import Papers
 from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.routing import Route, literal_addresses, route_for, usable_addresses
 from mta.rules.message.dmarc import policy_among, record_names
+from mta.rules.tls.dane import name_of_records
 from mta.rules.tls.mtasts import policy_id, record_name
 
 from mta.flow.courier import Way
@@ -61,7 +62,9 @@ class Checkup:
     # The DNS and our names
 
     async def _resolver(self) -> Sequence[Diagnosis]:
-        return [judging.of_resolver(await self._lookup.addresses(KNOWN_NAME))]
+        answer = await self._lookup.addresses(KNOWN_NAME)
+        is_validating = await self._lookup.is_validating()
+        return [judging.of_resolver(answer, is_validating=is_validating)]
 
     async def _hostname(self) -> Sequence[Diagnosis]:
         hostname = self._settings.hostname
@@ -144,7 +147,15 @@ class Checkup:
 
     async def _policies(self) -> Sequence[Diagnosis]:
         texts = await self._lookup.txt(record_name(self._domain))
-        return [judging.of_policies(self._domain, policy_id(texts.records))]
+        tlsa = await self._tlsa()
+        return [judging.of_policies(self._domain, policy_id(texts.records), tlsa)]
+
+    async def _tlsa(self) -> Answer[Tlsa] | None:
+        """The records of the domain's first host."""
+        route = await self._route(self._direct, self._domain)
+        if isinstance(route, Outcome):
+            return None
+        return await self._lookup.tlsa(name_of_records(route.hosts[0], self._direct.port))
 
     # Our domains
 

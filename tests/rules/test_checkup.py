@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from mta.model.diagnosis import Diagnosis, Grade
-from mta.model.domain import Answer, Finding, Host, TlsFacts
+from mta.model.domain import Answer, Finding, Host, Tlsa, TlsFacts
 from mta.model.outcome import Outcome, Reply, Stage, broken, judge, unresolved
 
 from mta.rules.delivery.checkup import (
@@ -50,7 +50,14 @@ def test_what_strangers_say_is_bounded_and_escaped() -> None:
     ],
 )
 def test_a_resolver_has_to_answer(answer: Answer[str], grade: Grade) -> None:
-    assert of_resolver(answer).grade is grade
+    assert of_resolver(answer, is_validating=False).grade is grade
+
+
+def test_a_resolver_that_validates_is_told() -> None:
+    answer = Answer(Finding.RECORDS, ("198.41.0.4",))
+
+    assert of_resolver(answer, is_validating=True).text == "it answers, and validates"
+    assert "no DANE" in of_resolver(answer, is_validating=False).text
 
 
 @pytest.mark.parametrize(
@@ -187,7 +194,7 @@ def test_domains_and_the_machine_are_judged(found: Diagnosis, grade: Grade) -> N
 
 
 def test_what_a_domain_publishes_of_tls_is_told() -> None:
-    tlsa: Answer[object] = Answer(Finding.RECORDS, ("3 1 1 ...",), is_secure=True)
+    tlsa = Answer(Finding.RECORDS, (Tlsa(3, 1, 1, b"x" * 32),), is_secure=True)
 
     assert of_policies("there.test", None).text == "publishes nothing"
     assert of_policies("there.test", "20260101", tlsa).text == (

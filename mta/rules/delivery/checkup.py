@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mta.model.diagnosis import Diagnosis, Grade
-from mta.model.domain import Answer, Finding, TlsFacts
+from mta.model.domain import Answer, Finding, Tlsa, TlsFacts
 from mta.model.outcome import Outcome, Stage
 from mta.model.text import printable
 
@@ -20,12 +20,15 @@ def diagnosis(subject: str, grade: Grade, text: str, cure: str = "") -> Diagnosi
     return Diagnosis(subject, grade, printable(text)[:_MAX_TEXT], cure)
 
 
-def of_resolver(answer: Answer[str]) -> Diagnosis:
-    """By the answer to a question for a name that everybody knows."""
+def of_resolver(answer: Answer[str], *, is_validating: bool) -> Diagnosis:
+    """By the answer to a question for a name that everybody knows, and whether it was proven."""
     if answer.finding is Finding.UNKNOWN:
         cure = "mend /etc/resolv.conf, or set dns.nameservers"
         return diagnosis("DNS", ERROR, f"no answer: {answer.text}", cure)
-    return diagnosis("DNS", OK, "it answers" + (", and validates" if answer.is_secure else ""))
+    if not is_validating:
+        cure = "for DANE, run a resolver that validates on this machine (docs/tls.md)"
+        return Diagnosis("DNS", OK, "it answers, and does not validate: there is no DANE", cure)
+    return diagnosis("DNS", OK, "it answers, and validates")
 
 
 def of_hostname(hostname: str, answer: Answer[str]) -> Diagnosis:
@@ -153,7 +156,7 @@ def of_dmarc(domain: str, policy: str | None, unknown: str = "") -> Diagnosis:
     return diagnosis(subject, OK, f"p={policy}")
 
 
-def of_policies(domain: str, sts: str | None, tlsa: Answer[object] | None = None) -> Diagnosis:
+def of_policies(domain: str, sts: str | None, tlsa: Answer[Tlsa] | None = None) -> Diagnosis:
     """By what a domain publishes of the TLS that its hosts want; `sts` is its policy's id."""
     found = [f"MTA-STS (id {sts})"] if sts else []
     if tlsa is not None and tlsa.records:
