@@ -43,6 +43,7 @@ MAX_IDLE_LANES = 10_000  # past which what is known of idle destinations is let 
 NEXT_LOOK = 1.0  # seconds until a spool that cannot write is looked at again
 RELIEF_INTERVAL = 60.0  # seconds between looks at what slow sites keep waiting
 MAX_FINDERS = 100  # sites that are looked for at once
+WHILE_PROBED = 60.0  # seconds until mail that has no second road is looked at again
 AFTER_A_BUG = 300.0  # seconds until mail is tried again whose attempt ended in an exception
 
 
@@ -301,8 +302,10 @@ class Dispatcher:
         closure = self._barrier_to(consignment)
         if closure is None:
             return await self._put_off(consignment)
+        # Its time may be over, while a probe is under way.
+        until = max(closure.until, self._clock() + WHILE_PROBED)
         divert = self._settlement.divert
-        return await divert(consignment, closure.reason, closure.outcome, closure.until)
+        return await divert(consignment, closure.reason, closure.outcome, until)
 
     async def _put_off(self, consignment: Consignment) -> list[Consignment]:
         throttle = self._throttles.barrier_to(consignment.destination)

@@ -198,6 +198,26 @@ async def test_what_may_have_arrived_waits_for_the_same_road() -> None:
     assert len(house.letters_to("relay.test")) == 1
 
 
+@story
+async def test_what_may_have_arrived_waits_while_another_probes() -> None:
+    peer = Peer({"bob": [OK, BLOCKED, OK]}, final=[None])
+    house = house_of(a=peer)
+    await house.submit("bob@a.test")
+    await house.step()  # silence after the final dot
+    await house.submit("bob@a.test")
+    await house.step()  # blocked
+    house.now += SHUT_FOR
+    assert house.detours.barrier_to(consignment("x1")) is None  # a probe that takes its time
+
+    await house.step()
+    await house.advance(MINUTE)
+    assert len(peer.opened) == 2
+    await house.advance(PROBE_LIMIT)
+
+    assert len(peer.letters) == 1
+    assert len(house.letters_to("relay.test")) == 1
+
+
 PAST_AMBIGUITY = 11 * MINUTE
 
 
