@@ -5,7 +5,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mta.model.address import Address, AddressError, parse_address
 from mta.model.domain import Answer, Host
@@ -14,10 +14,11 @@ from mta.model.trouble import NoNameserver
 
 from mta.rules.delivery.progress import Mode
 from mta.rules.message.headers import read_header
+from mta.rules.pacing.limits import SiteLimits
 from mta.rules.routes.choose import Mail, grounds, objection, route_for_mail
 
 from mta.flow.assurance import Assurance
-from mta.flow.courier import Courier
+from mta.flow.courier import Courier, Way
 from mta.flow.dane import Dane
 from mta.flow.policies import Policies
 from mta.flow.scout import Sight, sights
@@ -29,10 +30,10 @@ from mta.edge.smtpclient import SmtpConnector
 from mta.cli.options import Commands, add_command, with_settings
 from mta.cli.routeshown import Decision, Look, for_people, for_programs
 from mta.config import Settings
-from mta.fittings import terms_for
+from mta.fittings import room_of, terms_for
 from mta.names import lookup_for
 from mta.protection import PolicyWeb
-from mta.roads import Ways, rules_for, ways_for
+from mta.roads import Ways, fixed_site, rules_for, ways_for
 
 EXAMPLE = """\
   mta route bob@example.com --from app@example.org --tag invoice
@@ -104,7 +105,15 @@ def decided(settings: Settings, arguments: argparse.Namespace, ways: Ways) -> De
         {rule.name: objection(rule, mail, arguments.address) for rule in rules[:before]},
         terms,
         {road: ways[name, road] for road in ROADS[terms.mode]},
+        tuple(_limits(settings, name, ways[name, road]) for road in ROADS[terms.mode]),
     )
+
+
+def _limits(settings: Settings, name: str, ways: Sequence[Way]) -> tuple[str, SiteLimits]:
+    """The site that mail of a road counts for, "" where each domain has its own; its limits."""
+    named = next((one.pacing for one in settings.routes if one.name == name), None)
+    site = named or fixed_site(ways) or ""
+    return site, room_of(settings).limits_of(site)
 
 
 async def _look(

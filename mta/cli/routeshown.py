@@ -9,6 +9,8 @@ from mta.model.domain import Answer, Finding, Mx, TlsDemand, TlsFacts
 from mta.model.envelope import Road
 from mta.model.text import printable
 
+from mta.rules.pacing.limits import SiteLimits
+
 from mta.flow.courier import Way
 from mta.flow.scout import Sight
 from mta.flow.settlement import Terms
@@ -25,6 +27,7 @@ class Decision:
     passed_over: Mapping[str, str]
     terms: Terms
     ways: Mapping[Road, Sequence[Way]]
+    limits: Sequence[tuple[str, SiteLimits]]  # of each road: its site, "" for the domain's own
 
 
 @dataclass(slots=True)
@@ -60,8 +63,15 @@ def for_people(address: Address, decision: Decision, look: Look | None) -> Itera
     plan = decision.terms.plan
     waits = ", ".join(str(shown_duration(one)) for one in plan.delays)
     yield f"\ntried again after {waits}; given up after {shown_duration(plan.give_up_after)}"
+    for road, (site, limits) in zip(decision.ways, decision.limits, strict=True):
+        yield printable(f"{road}: {_limits(limits)} ({site or 'unless its site has others'})")
     if look is not None:
         yield from _seen(look)
+
+
+def _limits(limits: SiteLimits) -> str:
+    words = f"up to {limits.connections} connections at once, {limits.messages} messages over each"
+    return words if limits.per_hour is None else f"{words}, {limits.per_hour:g} messages an hour"
 
 
 def _end(way: Way, address: Address) -> str:
@@ -145,6 +155,16 @@ def for_programs(address: Address, decision: Decision, look: Look | None) -> Ite
             }
             for road, ways in decision.ways.items()
             for way in ways
+        ],
+        "limits": [
+            {
+                "road": str(road),
+                "site": site or None,
+                "connections": limits.connections,
+                "messages_per_connection": limits.messages,
+                "messages_per_hour": limits.per_hour,
+            }
+            for road, (site, limits) in zip(decision.ways, decision.limits, strict=True)
         ],
         "retry": [shown_duration(one) for one in plan.delays],
         "give_up_after": shown_duration(plan.give_up_after),

@@ -58,6 +58,16 @@ def test_the_route_is_said_with_its_ground_and_its_hosts(route: Route) -> None:
     assert "tried again after 1m, 1h; given up after 3d" in out
 
 
+def test_the_limits_are_those_of_the_site(route: Route) -> None:
+    route.settings["delivery"] = {"per_destination": 7, "messages_per_connection": 20}
+
+    shown = route.as_json("bob@a.test", "--tag", "invoice")
+
+    (limits,) = shown["limits"]
+    assert limits["site"] == "smarthost:smtp.example.net"
+    assert (limits["connections"], limits["messages_per_connection"]) == (7, 20)
+
+
 def test_it_is_said_why_no_earlier_route_is_taken(route: Route) -> None:
     _, out = route("bob@a.boxes.test")
 
