@@ -156,8 +156,11 @@ def http_body(data: bytes) -> None:
         form = read_message(read_json(data), refuse_unicode)
     except Problem:
         return
-    content = composed(form.draft)
-    assert content.isascii()
+    draft = form.draft
+    content = composed(draft)
+    named_here = (draft.sender, *draft.to, *draft.cc, *draft.reply_to)
+    # A local part that is not ASCII has no other form (RFC 6532 §3.2): such mail needs SMTPUTF8.
+    assert content.isascii() or not all(mailbox.address.is_ascii for mailbox in named_here)
     assert not _BARE.search(content)
     assert all(len(line) <= 998 for line in content.split(b"\r\n"))
     header, _, _ = content.partition(b"\r\n\r\n")
