@@ -12,21 +12,21 @@ from mta.model.envelope import Destination, Envelope, MessageId, Road
 
 from mta.rules.routes.strays import strays
 
-from mta.flow.collector import Collector
-from mta.flow.courier import Courier, Way
-from mta.flow.desk import Desk
-from mta.flow.detours import Detours
-from mta.flow.dispatcher import Dispatcher
-from mta.flow.intake import Intake
-from mta.flow.logins import Gatekeeper
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.dispatcher import Dispatcher
+from mta.flow.delivery.reporting import Reporter
+from mta.flow.delivery.settlement import Settlement
+from mta.flow.delivery.sites import Sites
+from mta.flow.delivery.slots import Slots
+from mta.flow.delivery.throttles import Throttles
 from mta.flow.ports import EventLog, SlotKeeper
-from mta.flow.quotas import Quotas
-from mta.flow.register import Register
-from mta.flow.reporting import Reporter
-from mta.flow.settlement import Settlement
-from mta.flow.sites import Sites
-from mta.flow.slots import Slots
-from mta.flow.throttles import Throttles
+from mta.flow.submission.collector import Collector
+from mta.flow.submission.desk import Desk
+from mta.flow.submission.intake import Intake
+from mta.flow.submission.logins import Gatekeeper
+from mta.flow.submission.quotas import Quotas
+from mta.flow.submission.register import Register
 
 from mta.edge.history import History
 from mta.edge.idn import to_ascii
@@ -37,14 +37,14 @@ from mta.edge.submission import Given, SubmissionServer
 
 from mta.config import Settings
 from mta.config.users import UsersFile
-from mta.fittings import fittings_for, listeners_of
-from mta.httpdoor import http_door
-from mta.keywatch import KeyWatch
-from mta.pacebook import PaceBook
-from mta.pauses import ShortPauses
-from mta.protection import Protection
-from mta.roads import fixed_site
-from mta.upkeep import Upkeep
+from mta.wiring.fittings import fittings_for, listeners_of
+from mta.wiring.httpdoor import http_door
+from mta.wiring.keywatch import KeyWatch
+from mta.wiring.pacebook import PaceBook
+from mta.wiring.pauses import ShortPauses
+from mta.wiring.protection import Protection
+from mta.wiring.roads import fixed_site
+from mta.wiring.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 

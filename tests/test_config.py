@@ -29,7 +29,7 @@ from mta.config.quantities import (
     shown_size,
 )
 from mta.config.routes import Smarthost
-from mta.fittings import room_of
+from mta.wiring.fittings import room_of
 
 EXAMPLE = Path(__file__).parent.parent / "config.yaml.example"
 

@@ -14,7 +14,7 @@ from mta.edge.keys import new_key
 
 from mta.config import ConfigError, Settings, load_settings
 from mta.config.dkim import KeyIndex, RotatedKey
-from mta.keyring import Keyring, problems_of_keys
+from mta.wiring.keyring import Keyring, problems_of_keys
 
 MESSAGE = b"From: ann@example.com\r\n\r\nHello\r\n"
 NOW = 1_700_000_000.0  # long ago: what began then goes on

@@ -18,8 +18,8 @@ from mta.flow.keyrecords import KeyRecords
 
 from mta.cli import main
 from mta.config import load_settings
-from mta.keyring import HeldKey, Keyring
-from mta.keywatch import KeyWatch
+from mta.wiring.keyring import HeldKey, Keyring
+from mta.wiring.keywatch import KeyWatch
 
 SERVERS = ("ns1.test", "ns2.test")
 HOUR, DAY = 3600.0, 86_400.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mta.pauses import FEW, LONG, ShortPauses
+from mta.wiring.pauses import FEW, LONG, ShortPauses
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-from mta.reminders import DAY, Reminders
+from mta.wiring.reminders import DAY, Reminders
 
 NOW = 1_800_000_000.0
 

@@ -10,15 +10,15 @@ from mta.model.envelope import Road
 
 from mta.rules.delivery.progress import Mode
 
-from mta.flow.courier import Way
-from mta.flow.discard import Discard
+from mta.flow.delivery.courier import Way
+from mta.flow.delivery.discard import Discard
 
 from mta.edge.maildir import MaildirConnector
 from mta.edge.smtpclient import SmtpConnector
 
 from mta.config import Settings
-from mta.fittings import terms_for
-from mta.roads import Ways, rules_for, ways_for
+from mta.wiring.fittings import terms_for
+from mta.wiring.roads import Ways, rules_for, ways_for
 
 NAMED = {
     "smarthosts": [

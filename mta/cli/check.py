@@ -19,11 +19,11 @@ from mta.cli.options import Commands, add_command, print_problems, with_settings
 from mta.config import ConfigError, Settings, warnings
 from mta.config.document import as_yaml
 from mta.config.users import UsersFile
-from mta.forwards import problems_of_forwarding
-from mta.keyring import Keyring, problems_of_keys
-from mta.keywatch import troubles
-from mta.names import key_records_for, lookup_for
-from mta.roads import reach_for
+from mta.wiring.forwards import problems_of_forwarding
+from mta.wiring.keyring import Keyring, problems_of_keys
+from mta.wiring.keywatch import troubles
+from mta.wiring.names import key_records_for, lookup_for
+from mta.wiring.roads import reach_for
 
 DNS_LIMIT = 10.0  # seconds for all that is asked of the DNS
 

@@ -23,7 +23,7 @@ from mta.config import ConfigError, Settings
 from mta.config.dkim import key_path, shown_moment
 from mta.config.document import as_yaml
 from mta.config.quantities import read_selector
-from mta.keyring import HeldKey, Keyring
+from mta.wiring.keyring import HeldKey, Keyring
 
 EXAMPLE_NEW = """\
   mta dkim new example.com                  # keys/example.com.s1.pem and what to put in the DNS

@@ -23,9 +23,9 @@ from mta.cli.options import Commands, add_command, with_settings
 from mta.config import ConfigError, Settings
 from mta.config.dkim import RotatedKey, key_path, shown_moment
 from mta.config.quantities import read_duration, read_selector, shown_duration
-from mta.keyring import HeldKey, Keyring
-from mta.keywatch import have_sign, missing, word_of_change
-from mta.names import key_records_for, lookup_for
+from mta.wiring.keyring import HeldKey, Keyring
+from mta.wiring.keywatch import have_sign, missing, word_of_change
+from mta.wiring.names import key_records_for, lookup_for
 
 EXAMPLE = """\
   mta dkim rotate example.com               # makes the next key, and waits for the DNS to show it

@@ -9,11 +9,11 @@ from mta.model.diagnosis import Diagnosis, Grade
 
 from mta.rules.delivery.checkup import is_healthy
 
-from mta.checkup import Checkup
 from mta.cli.options import Commands, add_command, with_settings
 from mta.config import Settings
 from mta.config.quantities import read_domain
-from mta.fittings import STARTUP_ERRORS
+from mta.wiring.checkup import Checkup
+from mta.wiring.fittings import STARTUP_ERRORS
 
 EXAMPLE = """\
   mta doctor                                # the DNS, our names and domains, the machine

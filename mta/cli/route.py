@@ -17,11 +17,11 @@ from mta.rules.message.headers import read_header
 from mta.rules.pacing.limits import SiteLimits
 from mta.rules.routes.choose import Mail, grounds, objection, route_for_mail
 
-from mta.flow.assurance import Assurance
-from mta.flow.courier import Courier, Way
-from mta.flow.dane import Dane
-from mta.flow.policies import Policies
-from mta.flow.scout import Sight, sights
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.delivery.scout import Sight, sights
+from mta.flow.tls.assurance import Assurance
+from mta.flow.tls.dane import Dane
+from mta.flow.tls.policies import Policies
 
 from mta.edge.idn import to_ascii
 from mta.edge.lookup import DnsLookup
@@ -30,10 +30,10 @@ from mta.edge.smtpclient import SmtpConnector
 from mta.cli.options import Commands, add_command, with_settings
 from mta.cli.routeshown import Decision, Look, for_people, for_programs
 from mta.config import Settings
-from mta.fittings import room_of, terms_for
-from mta.names import lookup_for
-from mta.protection import PolicyWeb
-from mta.roads import Ways, fixed_site, rules_for, ways_for
+from mta.wiring.fittings import room_of, terms_for
+from mta.wiring.names import lookup_for
+from mta.wiring.protection import PolicyWeb
+from mta.wiring.roads import Ways, fixed_site, rules_for, ways_for
 
 EXAMPLE = """\
   mta route bob@example.com --from app@example.org --tag invoice

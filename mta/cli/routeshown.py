@@ -11,9 +11,9 @@ from mta.model.text import printable
 
 from mta.rules.pacing.limits import SiteLimits
 
-from mta.flow.courier import Way
-from mta.flow.scout import Sight
-from mta.flow.settlement import Terms
+from mta.flow.delivery.courier import Way
+from mta.flow.delivery.scout import Sight
+from mta.flow.delivery.settlement import Terms
 
 from mta.config.quantities import shown_duration
 

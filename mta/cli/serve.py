@@ -33,7 +33,11 @@ from mta.cli.options import (
 from mta.cli.prose import start_log
 from mta.config import ConfigError, Settings, load_settings
 from mta.config.settings import EventStyle
-from mta.fittings import (
+from mta.processes.adoption import prepare_spools
+from mta.processes.share import Share, process_count
+from mta.processes.supervisor import StartError, Supervisor
+from mta.processes.worker import Worker
+from mta.wiring.fittings import (
     STARTUP_ERRORS,
     fittings_for,
     history_for,
@@ -41,10 +45,6 @@ from mta.fittings import (
     open_spool,
     trouble_at_close,
 )
-from mta.processes.adoption import prepare_spools
-from mta.processes.share import Share, process_count
-from mta.processes.supervisor import StartError, Supervisor
-from mta.processes.worker import Worker
 
 try:
     import uvloop

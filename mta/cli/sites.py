@@ -14,17 +14,17 @@ from mta.rules.delivery.closure import ShutRoad
 from mta.rules.pacing.limits import SiteLimits
 from mta.rules.pacing.pace import SiteState, as_of
 
-from mta.flow.siteroom import SiteRoom
+from mta.flow.delivery.siteroom import SiteRoom
 
 from mta.edge.memory.pace import read_paces
 from mta.edge.memory.roads import read_roads
 
 from mta.cli.options import Commands, add_command, with_settings
 from mta.config import Settings
-from mta.fittings import room_of
-from mta.pacebook import FILE as PACES
 from mta.processes.share import spools_in
-from mta.upkeep import ROADS
+from mta.wiring.fittings import room_of
+from mta.wiring.pacebook import FILE as PACES
+from mta.wiring.upkeep import ROADS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

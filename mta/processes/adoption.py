@@ -16,8 +16,8 @@ from mta.edge.spool.files import FileSpool
 from mta.edge.spool.survey import JOURNAL
 
 from mta.config import Settings
-from mta.fittings import open_spool
 from mta.processes.share import number_of, spools_in
+from mta.wiring.fittings import open_spool
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mta.flow.slots import Room, Slots
+from mta.flow.delivery.slots import Room, Slots
 
 from mta.edge.channel import Channel
 from mta.edge.submission import Given
 
-from mta.pacebook import PaceBook
 from mta.processes.share import Share
 from mta.processes.words import RemoteHolder
+from mta.wiring.pacebook import PaceBook
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import Any
 from mta.model.envelope import Destination, Road
 from mta.model.pace import Throttle, Trouble
 
+from mta.flow.delivery.slots import Slots
 from mta.flow.ports import SlotHolder
-from mta.flow.slots import Slots
 
 Say = Callable[..., None]
 

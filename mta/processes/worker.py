@@ -14,9 +14,9 @@ from mta.edge.channel import Channel
 
 from mta.app import Server
 from mta.config import ConfigError, Settings
-from mta.fittings import STARTUP_ERRORS, history_for, open_spool, trouble_at_close
 from mta.processes.share import Share
 from mta.processes.words import RemoteSlots
+from mta.wiring.fittings import STARTUP_ERRORS, history_for, open_spool, trouble_at_close
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from mta.model.domain import Answer, Finding, Host, Mx, TlsDemand, TlsLevel
 from mta.model.envelope import Destination, Letter, MessageId, Road
 from mta.model.outcome import Verdict
 
-from mta.flow.assurance import Assurance
-from mta.flow.courier import Courier, Way
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.tls.assurance import Assurance
 
 from mta.edge.smtpclient import SmtpConnector
 

@@ -156,7 +156,9 @@ def test_where_chains_are_not_looked_at_no_authority_proves_anything(tmp_path: P
     assert failure(tls) is TlsFailure.VALIDATION_FAILURE
 
 
-@pytest.mark.parametrize("fingerprint", [HOST.fingerprint, HOST.key_fingerprint])
+@pytest.mark.parametrize(
+    "fingerprint", [HOST.fingerprint, HOST.key_fingerprint], ids=["certificate", "key"]
+)
 def test_a_fingerprint_proves_a_host(fingerprint: str, tmp_path: Path) -> None:
     demand = TlsDemand(TlsLevel.FINGERPRINT, fingerprints=(fingerprint,))
 

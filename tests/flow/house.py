@@ -29,21 +29,21 @@ from mta.rules.delivery.retry import RetryPlan
 from mta.rules.refusals.classify import SHIPPED, Table
 from mta.rules.submission.preflight import Preflight
 
-from mta.flow.assurance import Assurance
-from mta.flow.courier import Courier, Way
-from mta.flow.desk import Desk
-from mta.flow.detours import Detours
-from mta.flow.dispatcher import Dispatcher
-from mta.flow.intake import House as Identity
-from mta.flow.intake import Intake
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.dispatcher import Dispatcher
+from mta.flow.delivery.reporting import Reporter
+from mta.flow.delivery.settlement import Settlement, Terms
+from mta.flow.delivery.sites import Sites
+from mta.flow.delivery.slots import Room, Slots
+from mta.flow.delivery.throttles import Throttles
 from mta.flow.ports import Connector, EventLog, Ledger, Session, Signer, TlsaLookup
-from mta.flow.quotas import Quotas, QuotaTerms
-from mta.flow.register import Register
-from mta.flow.reporting import Reporter
-from mta.flow.settlement import Settlement, Terms
-from mta.flow.sites import Sites
-from mta.flow.slots import Room, Slots
-from mta.flow.throttles import Throttles
+from mta.flow.submission.desk import Desk
+from mta.flow.submission.intake import House as Identity
+from mta.flow.submission.intake import Intake
+from mta.flow.submission.quotas import Quotas, QuotaTerms
+from mta.flow.submission.register import Register
+from mta.flow.tls.assurance import Assurance
 
 from tests.flow.memory_spool import MemorySpool
 

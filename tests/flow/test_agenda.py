@@ -2,7 +2,7 @@
 
 from mta.model.envelope import MessageId
 
-from mta.flow.agenda import AT_ONCE, Agenda
+from mta.flow.delivery.agenda import AT_ONCE, Agenda
 
 
 def ids(*numbers: int) -> list[MessageId]:

@@ -7,8 +7,8 @@ from mta.model.event import Kind
 from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import MessageRequest
 
-from mta.flow.assurance import Assurance, TlsPolicies
-from mta.flow.slots import Room
+from mta.flow.delivery.slots import Room
+from mta.flow.tls.assurance import Assurance, TlsPolicies
 
 from tests.flow.house import House, Peer, story
 

@@ -8,8 +8,8 @@ from mta.model.envelope import Client, Envelope, MessageId, Submission
 from mta.model.event import Kind
 from mta.model.trouble import MaildropError, SpoolError
 
-from mta.flow.collector import Collector
 from mta.flow.ports import Maildrop
+from mta.flow.submission.collector import Collector
 
 from tests.flow.house import House, Peer, story
 from tests.flow.memory_spool import MemorySpool

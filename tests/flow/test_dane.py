@@ -10,8 +10,8 @@ from mta.model.domain import Answer, Finding, Mx, Tlsa, TlsDemand, TlsLevel
 from mta.model.event import Kind
 from mta.model.outcome import Outcome, Scope, Verdict
 
-from mta.flow.assurance import Assurance
-from mta.flow.dane import Dane
+from mta.flow.tls.assurance import Assurance
+from mta.flow.tls.dane import Dane
 
 from tests.flow.house import House, Peer, story
 

@@ -23,8 +23,8 @@ from mta.model.request import MessageRequest
 from mta.rules.delivery.fallback import FALLBACK
 from mta.rules.delivery.progress import Mode
 
-from mta.flow.detours import PROBE_LIMIT
-from mta.flow.slots import Room
+from mta.flow.delivery.detours import PROBE_LIMIT
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import BLOCKED, LATER, MINUTE, OK, START, UNKNOWN, House, Peer, story
 

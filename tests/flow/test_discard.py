@@ -5,7 +5,7 @@ from mta.model.request import Notice
 
 from mta.rules.delivery.progress import Mode
 
-from mta.flow.discard import PLACE, Discard
+from mta.flow.delivery.discard import PLACE, Discard
 
 from tests.flow.house import House, Peer, story
 

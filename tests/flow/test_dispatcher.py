@@ -9,8 +9,8 @@ from mta.model.event import Kind
 
 from mta.rules.delivery.progress import Mode
 
-from mta.flow import dispatcher
-from mta.flow.slots import Room
+from mta.flow.delivery import dispatcher
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import DAY, HOUR, MINUTE, House, Peer, story
 

@@ -16,7 +16,7 @@ from mta.rules.message.arc import Chain, DkimResult, Findings, Sealer
 from mta.rules.message.srs import Srs
 from mta.rules.submission.preflight import Preflight
 
-from mta.flow.forwarding import Forwarders, Forwarding
+from mta.flow.submission.forwarding import Forwarders, Forwarding
 
 from tests.flow.house import DAY, UNKNOWN, House, Peer, story
 

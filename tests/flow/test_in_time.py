@@ -19,8 +19,8 @@ from mta.rules.delivery.fallback import FallbackPlan
 from mta.rules.delivery.progress import Mode
 from mta.rules.pacing.limits import Pacing, SiteChanges
 
-from mta.flow.settlement import Terms
-from mta.flow.slots import Room
+from mta.flow.delivery.settlement import Terms
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import (
     BLOCKED,

@@ -7,7 +7,7 @@ from typing import Any
 from mta.model.event import Event, Kind
 from mta.model.user import Account, LoginRefused, Refusal, User, token_digest
 
-from mta.flow.logins import MAX_WAITING, REMEMBERED, Gatekeeper
+from mta.flow.submission.logins import MAX_WAITING, REMEMBERED, Gatekeeper
 
 ANN = Account(User("ann"), "hash of secret", frozenset({token_digest("mta_1")}))
 BOB = Account(User("bob"), "hash of hidden")

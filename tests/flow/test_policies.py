@@ -9,8 +9,8 @@ import pytest
 from mta.model.domain import Answer, Finding, TlsFailure
 from mta.model.policy import HeldPolicy, StsMode, StsPolicy, Unreached
 
-from mta.flow.policies import MAX_DOMAINS, RECHECK, RETRY, Policies, Published
 from mta.flow.ports import Texts, Web
+from mta.flow.tls.policies import MAX_DOMAINS, RECHECK, RETRY, Policies, Published
 
 from tests.flow.house import DAY, START, story
 

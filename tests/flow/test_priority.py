@@ -12,7 +12,7 @@ from mta.model.request import MessageRequest
 from mta.rules.delivery.priority import STEP
 from mta.rules.pacing.limits import Pacing, SiteChanges
 
-from mta.flow.slots import Room
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import HOUR, MINUTE, House, Peer, story
 

@@ -8,7 +8,7 @@ from mta.model.user import Allowance, User
 
 from mta.rules.submission.quota import Load
 
-from mta.flow.quotas import MAX_ACCOUNTS, Quotas, QuotaTerms
+from mta.flow.submission.quotas import MAX_ACCOUNTS, Quotas, QuotaTerms
 
 from tests.flow.house import CLIENT, HOUR, START, House, story
 

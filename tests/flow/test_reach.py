@@ -14,9 +14,9 @@ from mta.model.source import Source
 
 from mta.rules.delivery.families import BOTH, Families, Ipv6, Standing
 
-from mta.flow.assurance import Assurance
-from mta.flow.courier import Courier, Way
-from mta.flow.reach import LOOK_INTERVAL, MAX_REMEMBERED, MEMORY, RETRY_INTERVAL, Reach
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.delivery.reach import LOOK_INTERVAL, MAX_REMEMBERED, MEMORY, RETRY_INTERVAL, Reach
+from mta.flow.tls.assurance import Assurance
 
 from tests.flow.house import OK, FakeSession, Peer, story
 

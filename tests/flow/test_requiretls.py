@@ -6,7 +6,7 @@ from mta.model.request import MessageRequest
 
 from mta.rules.delivery.progress import Mode
 
-from mta.flow.slots import Room
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import MINUTE, House, Peer, story
 

@@ -3,7 +3,7 @@
 from mta.model.domain import Answer, Finding, Mx
 from mta.model.envelope import Destination, Road
 
-from mta.flow.sites import Sites
+from mta.flow.delivery.sites import Sites
 
 from tests.flow.house import HOUR, START, FakeWorld, story
 

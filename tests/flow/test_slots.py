@@ -10,8 +10,8 @@ from mta.model.pace import Throttle, Trouble
 
 from mta.rules.pacing.limits import DAY, Pacing, SiteChanges, WarmUp
 
+from mta.flow.delivery.slots import Room, Slots
 from mta.flow.ports import SlotHolder
-from mta.flow.slots import Room, Slots
 
 from tests.flow.house import START
 

@@ -10,7 +10,7 @@ from mta.model.outcome import Reply
 from mta.rules.delivery.progress import Mode
 from mta.rules.pacing.limits import DAY, Pacing, SiteChanges, WarmUp
 
-from mta.flow.slots import Room
+from mta.flow.delivery.slots import Room
 
 from tests.flow.house import HOUR, MINUTE, OK, House, Peer, story
 

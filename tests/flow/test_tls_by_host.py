@@ -31,9 +31,9 @@ from mta.model.request import MessageRequest
 
 from mta.rules.tls.proof import proof_in
 
-from mta.flow.assurance import Assurance, TlsPolicies
-from mta.flow.courier import Courier, Way
-from mta.flow.dane import Dane
+from mta.flow.delivery.courier import Courier, Way
+from mta.flow.tls.assurance import Assurance, TlsPolicies
+from mta.flow.tls.dane import Dane
 
 from mta.edge.chain import objection_to_chain
 

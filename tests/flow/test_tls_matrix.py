@@ -18,9 +18,9 @@ from mta.rules.tls.demand import after_failed_handshake
 from mta.rules.tls.memory import MemoryTerms, TlsMemory
 from mta.rules.tls.tally import Tally
 
-from mta.flow.assurance import Assurance
-from mta.flow.policies import Policies
-from mta.flow.tlsrecord import TlsRecord
+from mta.flow.tls.assurance import Assurance
+from mta.flow.tls.policies import Policies
+from mta.flow.tls.tlsrecord import TlsRecord
 
 from tests.flow.house import DAY, START, EventList, story
 from tests.flow.test_policies import Domain, text_of

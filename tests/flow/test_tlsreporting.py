@@ -14,7 +14,7 @@ from mta.model.tlsreport import Applied, PolicyKind
 from mta.rules.tls.report import Reporting
 from mta.rules.tls.tally import DAY, Tally, day_of
 
-from mta.flow.tlsreporting import EXPIRY, LONGEST_DELAY, RETRY, TlsReporter
+from mta.flow.tls.tlsreporting import EXPIRY, LONGEST_DELAY, RETRY, TlsReporter
 
 from tests.flow.house import START, FakeSigner, House, Peer, story
 

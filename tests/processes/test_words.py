@@ -12,8 +12,8 @@ from typing import Any
 from mta.model.envelope import Destination, Road
 from mta.model.pace import Throttle, Trouble
 
+from mta.flow.delivery.slots import Room, Slots
 from mta.flow.ports import SlotHolder, SlotKeeper
-from mta.flow.slots import Room, Slots
 
 from mta.edge.channel import Channel
 

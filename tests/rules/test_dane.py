@@ -158,7 +158,9 @@ def test_what_is_no_certificate_proves_nothing(shown: bytes) -> None:
     assert isinstance(proof_in([shown], pinned), Distrust)
 
 
-@pytest.mark.parametrize("fingerprint", [HOST.fingerprint, HOST.key_fingerprint])
+@pytest.mark.parametrize(
+    "fingerprint", [HOST.fingerprint, HOST.key_fingerprint], ids=["certificate", "key"]
+)
 def test_a_fingerprint_is_that_of_the_certificate_or_of_its_key(fingerprint: str) -> None:
     demand = TlsDemand(TlsLevel.FINGERPRINT, fingerprints=("0" * 64, fingerprint))
 

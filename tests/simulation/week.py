@@ -11,7 +11,7 @@ from mta.model.pace import Trouble
 
 from mta.rules.pacing.limits import Pacing
 
-from mta.flow.slots import Room, Slots
+from mta.flow.delivery.slots import Room, Slots
 
 from tests.flow.house import DAY, HOUR, MINUTE, START, House, Peer
 from tests.simulation.receivers import (

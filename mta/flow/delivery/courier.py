@@ -29,9 +29,9 @@ from mta.rules.tls.demand import (
     unprotected,
 )
 
-from mta.flow.assurance import Assurance
+from mta.flow.delivery.reach import Reach
 from mta.flow.ports import Chance, Connector, Lookup, Session
-from mta.flow.reach import Reach
+from mta.flow.tls.assurance import Assurance
 
 RECIPIENTS_AT_ONCE = 100  # what every server must take in one transaction, RFC 5321 §4.5.3.1.8
 

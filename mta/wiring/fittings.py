@@ -19,16 +19,16 @@ from mta.rules.delivery.progress import Mode
 from mta.rules.delivery.retry import RetryPlan
 from mta.rules.refusals.classify import Table
 
-from mta.flow.assurance import TlsPolicies
-from mta.flow.dane import Dane
-from mta.flow.forwarding import Forwarding
-from mta.flow.intake import House
+from mta.flow.delivery.reach import Reach
+from mta.flow.delivery.settlement import Terms
+from mta.flow.delivery.slots import Room
 from mta.flow.keyrecords import KeyRecords
 from mta.flow.ports import Signer
-from mta.flow.quotas import QuotaTerms
-from mta.flow.reach import Reach
-from mta.flow.settlement import Terms
-from mta.flow.slots import Room
+from mta.flow.submission.forwarding import Forwarding
+from mta.flow.submission.intake import House
+from mta.flow.submission.quotas import QuotaTerms
+from mta.flow.tls.assurance import TlsPolicies
+from mta.flow.tls.dane import Dane
 
 from mta.edge.api import ApiLimits
 from mta.edge.history import History
@@ -45,10 +45,10 @@ from mta.config import ConfigError, Settings
 from mta.config.doors import Limits, Listen, Quota, Quotas
 from mta.config.pacing import pacing_of
 from mta.config.refusals import table_of
-from mta.forwards import forwarding_for
-from mta.keyring import Keyring
-from mta.names import key_records_for, lookup_for
-from mta.roads import Ways, rules_for, ways_for, with_routes
+from mta.wiring.forwards import forwarding_for
+from mta.wiring.keyring import Keyring
+from mta.wiring.names import key_records_for, lookup_for
+from mta.wiring.roads import Ways, rules_for, ways_for, with_routes
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from mta.model.trouble import MaildropError
 
 from mta.rules.message.dropfile import is_drop_id
 
-from mta.flow.intake import Intake
 from mta.flow.ports import Maildrop
+from mta.flow.submission.intake import Intake
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from mta.rules.delivery.priority import is_turn_of_bulk
 
-from mta.flow.lane import Lane
+from mta.flow.delivery.lane import Lane
 
 Lanes = dict[str, dict[Lane, None]]  # by site, who came first before the others
 

@@ -20,7 +20,7 @@ from mta.rules.message.dmarc import policy_among, record_names
 from mta.rules.tls.dane import name_of_records
 from mta.rules.tls.mtasts import policy_id, record_name
 
-from mta.flow.courier import Way
+from mta.flow.delivery.courier import Way
 from mta.flow.spf import spf_result
 
 from mta.edge.clock import is_synchronised
@@ -29,9 +29,9 @@ from mta.edge.ownaddress import is_ours
 from mta.edge.spool.disk import Disk
 
 from mta.config import Settings
-from mta.keyring import HeldKey, Keyring
-from mta.names import key_records_for, lookup_for
-from mta.roads import ways_for
+from mta.wiring.keyring import HeldKey, Keyring
+from mta.wiring.names import key_records_for, lookup_for
+from mta.wiring.roads import ways_for
 
 KNOWN_NAME = "a.root-servers.net"  # which every resolver can find
 HOSTS_TRIED = 3  # of a domain

@@ -12,8 +12,8 @@ from mta.model.trouble import SpoolError
 from mta.rules.delivery.deadline import is_missed, is_relay_told
 from mta.rules.dsn import Action, Occasion, report_for
 
-from mta.flow.intake import Intake
 from mta.flow.ports import Clock, EventLog, Spool
+from mta.flow.submission.intake import Intake
 
 log = logging.getLogger(__name__)
 

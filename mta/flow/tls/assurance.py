@@ -10,7 +10,7 @@ from mta.model.request import MessageRequest
 from mta.rules.tls.demand import demand_of, is_published_heard, is_vouched_for, unproven
 
 from mta.flow.ports import Session
-from mta.flow.tlsrecord import TlsRecord
+from mta.flow.tls.tlsrecord import TlsRecord
 
 
 class TlsPolicies(Protocol):

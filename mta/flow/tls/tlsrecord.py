@@ -14,8 +14,8 @@ from mta.rules.tls.memory import TlsMemory
 from mta.rules.tls.mtasts import lines_of, lists, unlisted
 from mta.rules.tls.tally import Tally
 
-from mta.flow.policies import NOTHING, Policies, Published
 from mta.flow.ports import Clock, EventLog, Session
+from mta.flow.tls.policies import NOTHING, Policies, Published
 
 TOLD_EVERY = 3600.0  # seconds, for one domain
 _MOST_TOLD = 10_000  # domains

@@ -24,8 +24,8 @@ from mta.rules.tls.report import (
 )
 from mta.rules.tls.tally import DAY, Tally
 
-from mta.flow.intake import Intake
 from mta.flow.ports import Chance, Clock, Texts, Web
+from mta.flow.submission.intake import Intake
 
 log = logging.getLogger(__name__)
 

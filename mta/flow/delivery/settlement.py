@@ -32,12 +32,12 @@ from mta.rules.delivery.retry import JITTER, RetryPlan
 from mta.rules.dsn import TOGETHER, Action, others_are_due, owed
 from mta.rules.refusals.classify import classify
 
-from mta.flow.agenda import Agenda
-from mta.flow.alarms import Alarms
-from mta.flow.detours import Detours
+from mta.flow.delivery.agenda import Agenda
+from mta.flow.delivery.alarms import Alarms
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.reporting import Reporter
 from mta.flow.ports import Chance, Clock, Spool
-from mta.flow.register import Register
-from mta.flow.reporting import Reporter
+from mta.flow.submission.register import Register
 
 log = logging.getLogger(__name__)
 

@@ -24,20 +24,20 @@ from mta.model.trouble import SpoolError
 from mta.rules.delivery.breaker import after_outcomes
 from mta.rules.pacing.feedback import trouble_in
 
-from mta.flow.courier import Courier
-from mta.flow.detours import Detours
-from mta.flow.hindrances import Hindrances
-from mta.flow.hurry import Hurry
-from mta.flow.lane import Lane
-from mta.flow.lingering import Lingering
+from mta.flow.delivery.courier import Courier
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.hindrances import Hindrances
+from mta.flow.delivery.hurry import Hurry
+from mta.flow.delivery.lane import Lane
+from mta.flow.delivery.lingering import Lingering
+from mta.flow.delivery.precedence import Precedence
+from mta.flow.delivery.search import Search
+from mta.flow.delivery.settlement import Settlement
+from mta.flow.delivery.sites import Sites
+from mta.flow.delivery.slots import Room
+from mta.flow.delivery.throttles import Throttles
+from mta.flow.delivery.trip import Trip, letter_for, unreadable
 from mta.flow.ports import Clock, SlotKeeper, Spool
-from mta.flow.precedence import Precedence
-from mta.flow.search import Search
-from mta.flow.settlement import Settlement
-from mta.flow.sites import Sites
-from mta.flow.slots import Room
-from mta.flow.throttles import Throttles
-from mta.flow.trip import Trip, letter_for, unreadable
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from mta.model.envelope import MessageId
 from mta.model.order import Order, Receipt, Taking
 from mta.model.trace import Trace
 
-from mta.flow.intake import Intake
 from mta.flow.ports import Spool
-from mta.flow.register import Register
+from mta.flow.submission.intake import Intake
+from mta.flow.submission.register import Register
 
 
 class Desk:

@@ -5,8 +5,8 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from mta.flow.lane import Lane
-from mta.flow.sites import Sites
+from mta.flow.delivery.lane import Lane
+from mta.flow.delivery.sites import Sites
 
 log = logging.getLogger(__name__)
 

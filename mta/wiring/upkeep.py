@@ -8,12 +8,12 @@ from pathlib import Path
 
 from mta.model.trouble import LedgerError, SpoolError
 
-from mta.flow.detours import Detours
-from mta.flow.logins import Gatekeeper
-from mta.flow.quotas import Quotas
-from mta.flow.reach import Reach
-from mta.flow.register import Register
-from mta.flow.settlement import Settlement
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.reach import Reach
+from mta.flow.delivery.settlement import Settlement
+from mta.flow.submission.logins import Gatekeeper
+from mta.flow.submission.quotas import Quotas
+from mta.flow.submission.register import Register
 
 from mta.edge.history import History
 from mta.edge.memory import read_accounts, read_homes, write_accounts, write_homes
@@ -24,8 +24,8 @@ from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError
 from mta.config.users import UsersFile
-from mta.keywatch import KeyWatch
-from mta.pacebook import PaceBook
+from mta.wiring.keywatch import KeyWatch
+from mta.wiring.pacebook import PaceBook
 
 log = logging.getLogger(__name__)
 

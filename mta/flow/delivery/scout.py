@@ -8,7 +8,7 @@ from mta.model.outcome import Outcome, Stage, broken
 from mta.model.request import NOTHING
 from mta.model.value import value
 
-from mta.flow.courier import Courier, Way
+from mta.flow.delivery.courier import Courier, Way
 
 
 @value

@@ -16,8 +16,8 @@ from mta.flow.ports import Clock
 
 from mta.config import ConfigError
 from mta.config.dkim import KeyIndex, RotatedKey, shown_day
-from mta.keyring import HeldKey, Keyring
-from mta.reminders import Reminders
+from mta.wiring.keyring import HeldKey, Keyring
+from mta.wiring.reminders import Reminders
 
 log = logging.getLogger(__name__)
 

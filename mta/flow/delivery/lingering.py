@@ -4,7 +4,7 @@ import asyncio
 
 from mta.model.envelope import Consignment
 
-from mta.flow.lane import Lane, Waiter
+from mta.flow.delivery.lane import Lane, Waiter
 
 
 class Lingering:

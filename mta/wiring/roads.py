@@ -14,11 +14,11 @@ from mta.rules.pacing.limits import LOCAL, SMARTHOST
 from mta.rules.routes.choose import Rule
 from mta.rules.tls.demand import demand_for
 
-from mta.flow.courier import Way
-from mta.flow.discard import Discard
+from mta.flow.delivery.courier import Way
+from mta.flow.delivery.discard import Discard
+from mta.flow.delivery.reach import Reach
+from mta.flow.delivery.settlement import Terms
 from mta.flow.ports import Connector, ReverseLookup
-from mta.flow.reach import Reach
-from mta.flow.settlement import Terms
 
 from mta.edge.maildir import MaildirConnector
 from mta.edge.ownaddress import own_address

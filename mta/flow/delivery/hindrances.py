@@ -6,11 +6,11 @@ from mta.model.envelope import Consignment, Destination, Reason
 
 from mta.rules.delivery.closure import Closure
 
-from mta.flow.detours import Detours
+from mta.flow.delivery.detours import Detours
+from mta.flow.delivery.settlement import Settlement
+from mta.flow.delivery.sites import Sites
+from mta.flow.delivery.throttles import Throttles, outcome_of
 from mta.flow.ports import Clock
-from mta.flow.settlement import Settlement
-from mta.flow.sites import Sites
-from mta.flow.throttles import Throttles, outcome_of
 
 WHILE_PROBED = 60.0  # seconds until mail that has no second road is looked at again
 

@@ -8,8 +8,8 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
-from mta.flow.courier import Courier
-from mta.flow.lane import Lane
+from mta.flow.delivery.courier import Courier
+from mta.flow.delivery.lane import Lane
 
 
 @dataclass(slots=True)

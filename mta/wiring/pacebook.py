@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from mta.flow.slots import Slots
+from mta.flow.delivery.slots import Slots
 
 from mta.edge.memory.pace import read_paces, write_paces
 

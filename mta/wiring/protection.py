@@ -18,12 +18,12 @@ from mta.rules.tls.memory import MemoryTerms, TlsMemory
 from mta.rules.tls.report import Reporting
 from mta.rules.tls.tally import Tally
 
-from mta.flow.assurance import Assurance
-from mta.flow.intake import Intake
-from mta.flow.policies import Policies
 from mta.flow.ports import EventLog, Lookup
-from mta.flow.tlsrecord import TlsRecord
-from mta.flow.tlsreporting import TlsReporter
+from mta.flow.submission.intake import Intake
+from mta.flow.tls.assurance import Assurance
+from mta.flow.tls.policies import Policies
+from mta.flow.tls.tlsrecord import TlsRecord
+from mta.flow.tls.tlsreporting import TlsReporter
 
 from mta.edge.idn import to_ascii
 from mta.edge.memory.tls import (
@@ -41,7 +41,7 @@ from mta.edge.memory.tls import (
 
 from mta.config import Settings
 from mta.config.tlsreports import TlsReports
-from mta.fittings import Fittings
+from mta.wiring.fittings import Fittings
 
 if TYPE_CHECKING:
     from mta.edge.https import HttpsClient

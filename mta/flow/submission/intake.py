@@ -37,10 +37,10 @@ from mta.rules.submission.admission import objection_to_author, objection_to_sen
 from mta.rules.submission.preflight import Preflight, caveats, in_short, refusal_for
 from mta.rules.submission.quota import Load
 
-from mta.flow.forwarding import Forwarding
 from mta.flow.ports import Clock, Signer, Spool
-from mta.flow.quotas import Quotas
-from mta.flow.register import Register
+from mta.flow.submission.forwarding import Forwarding
+from mta.flow.submission.quotas import Quotas
+from mta.flow.submission.register import Register
 
 log = logging.getLogger(__name__)
 

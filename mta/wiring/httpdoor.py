@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from mta.model.listener import TlsStart
 
-from mta.flow.desk import Desk
 from mta.flow.ports import Logins
+from mta.flow.submission.desk import Desk
 
 from mta.edge.api import ApiServer, Respond
 from mta.edge.idn import to_ascii
 
 from mta.config import Settings
 from mta.config.doors import Admin
-from mta.fittings import Fittings
+from mta.wiring.fittings import Fittings
 
 
 def http_door(

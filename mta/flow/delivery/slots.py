@@ -15,8 +15,8 @@ from mta.model.pace import Trouble
 from mta.rules.pacing.limits import Pacing, SiteLimits
 from mta.rules.pacing.pace import SiteState
 
+from mta.flow.delivery.siteroom import Berth, SiteRoom
 from mta.flow.ports import Clock, SlotHolder
-from mta.flow.siteroom import Berth, SiteRoom
 
 MAX_IDLE_SITES = 10_000  # past which what is known of idle sites is let go
 

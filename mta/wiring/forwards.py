@@ -12,7 +12,7 @@ from mta.rules.message.arc import Findings, Sealer
 from mta.rules.message.dkimrecord import KeyKind
 from mta.rules.message.srs import Srs
 
-from mta.flow.forwarding import LIMIT, Forwarders, Forwarding
+from mta.flow.submission.forwarding import LIMIT, Forwarders, Forwarding
 
 from mta.edge.lookup import DnsLookup
 from mta.edge.spool.threads import Threads

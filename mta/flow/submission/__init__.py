@@ -1,0 +1,1 @@
+"""How mail comes in: who may, how much, and stored once."""

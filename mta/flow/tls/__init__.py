@@ -1,0 +1,1 @@
+"""What is asked of others' TLS, and what is remembered and reported of it."""
