@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mta.model.outcome import Outcome
@@ -41,6 +41,7 @@ from mta.edge.memory.tls import (
 
 from mta.config import Settings
 from mta.config.tlsreports import TlsReports
+from mta.wiring.chores import every
 from mta.wiring.fittings import Fittings
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Protection:
                 (REPORT_INTERVAL, self._reporter.report_due),
                 (FORGET_INTERVAL, self._forget_asked),
             ):
-                tasks.create_task(_every(seconds, step), name=f"TLS {step.__name__}")
+                tasks.create_task(every(seconds, step), name=f"TLS {step.__name__}")
 
     async def keep(self) -> None:
         """Write down what is new; what has begun comes to its end, whoever gives up."""
@@ -227,9 +228,3 @@ class PolicyWeb:
         if isinstance(usable, Outcome):
             raise OSError(usable.reply.text)
         return usable
-
-
-async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await step()
-        await asyncio.sleep(seconds)

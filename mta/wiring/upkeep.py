@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mta.model.trouble import LedgerError, SpoolError
@@ -24,6 +24,7 @@ from mta.edge.tls import CertificateError, ServerCertificate
 
 from mta.config import ConfigError
 from mta.config.users import UsersFile
+from mta.wiring.chores import every
 from mta.wiring.keywatch import KeyWatch
 from mta.wiring.pacebook import PaceBook
 
@@ -103,7 +104,7 @@ class Upkeep:
                 (KEYS_INTERVAL, self._keys.step),
                 (TERM_INTERVAL, self._look_at_term),
             ):
-                tasks.create_task(_every(seconds, step), name=step.__name__)
+                tasks.create_task(every(seconds, step), name=step.__name__)
 
     def restore_counts(self) -> None:
         """Go on with what an earlier life of ours counted."""
@@ -210,9 +211,3 @@ class Upkeep:
         objection = await asyncio.to_thread(self.certificate.objection_to_term, time.time())
         if objection is not None:
             log.warning("tls.certificate: %s", objection)
-
-
-async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        await step()
