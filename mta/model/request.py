@@ -53,8 +53,8 @@ class MessageRequest:
     §4.4), "" for none. `needs_tls` is REQUIRETLS (RFC 8689), and `waives_tls` its opposite, the
     header field "TLS-Required: No". `hold_until` is in Unix seconds (RFC 4865), 0 for no hold.
     `priority` is -9 to 9 (RFC 6710). `is_bulk`: one of many that are alike, and may wait for mail
-    that somebody waits for. `tags` and `metadata` are the client's own words, for events
-    and routes alone.
+    that somebody waits for. `is_verp`: each recipient sees a sender of its own (XVERP).
+    `tags` and `metadata` are the client's own words, for events and routes alone.
     """
 
     returned: Returned | None = None
@@ -65,6 +65,7 @@ class MessageRequest:
     deadline: Deadline | None = None
     priority: int = 0
     is_bulk: bool = False
+    is_verp: bool = False
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
 

@@ -56,6 +56,18 @@ def test_a_success_is_told_where_the_peer_does_not_tell_it(
     assert b"\r\nOriginal-Envelope-Id: order 7\r\n" in content
 
 
+def test_each_recipient_of_a_list_has_a_sender_of_its_own(
+    server: ServerProcess, internet: Internet
+) -> None:
+    send(server, {"verp-a@accept.test": [], "verp-b@accept.test": []}, ["XVERP"])
+
+    sender, _, domain = letters.SENDER.strip("<>").partition("@")
+    for name in ("verp-a", "verp-b"):
+        internet.mail_to(f"{name}@accept.test")
+        (got,) = internet.received_by("accept.test", f"{name}@accept.test")
+        assert got.sender == f"{sender}+{name}=accept.test@{domain}"
+
+
 def test_a_failure_that_its_sender_does_not_want_to_hear_of_is_dropped(
     server: ServerProcess,
 ) -> None:

@@ -45,7 +45,7 @@ from mta.edge.spool.lines import envelope_line, read_envelope
 from tests.edge.fake_door import FakeDoor, run
 from tests.edge.visit import visiting
 
-ALL = BASIC | {"AUTH", "DSN", "REQUIRETLS", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"}
+ALL = BASIC | {"AUTH", "DSN", "REQUIRETLS", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "XVERP"}
 BEGINNING = b"EHLO c\r\nMAIL FROM:<ann@here.test>\r\nRCPT TO:<bob@there.test>\r\n"
 DROPPED_BY = Client("unix:1000", "", "local")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -226,7 +226,7 @@ SEEDS: "MappingProxyType[str, tuple[bytes, ...]]" = MappingProxyType(
     {
         "command": (b"MAIL FROM:<ann@here.test> SIZE=12 BODY=8BITMIME", b'RCPT TO:<"a b"@[::1]>'),
         "parameters": (
-            b"RET=HDRS ENVID=Qq+3D REQUIRETLS MT-PRIORITY=-3 AUTH=<> SMTPUTF8",
+            b"RET=HDRS ENVID=Qq+3D REQUIRETLS MT-PRIORITY=-3 AUTH=<> SMTPUTF8 XVERP",
             b"HOLDUNTIL=2027-01-31T23:59:00Z BY=120;RT",
             b"NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob+40there.test",
         ),

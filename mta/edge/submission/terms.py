@@ -74,6 +74,7 @@ class Terms:
             "DELIVERBY",
             *self._hold,
             "MT-PRIORITY",
+            "XVERP",
             f"LIMITS RCPTMAX={self.limits.recipients}",  # RFC 9422 §4.2
             "ENHANCEDSTATUSCODES",
         )

@@ -11,6 +11,7 @@ from mta.model.trouble import SpoolError
 
 from mta.rules.delivery.deadline import is_missed, is_relay_told
 from mta.rules.dsn import Action, Occasion, report_for
+from mta.rules.message.verp import sender_to
 
 from mta.flow.ports import Clock, EventLog, Spool
 from mta.flow.submission.intake import Intake
@@ -49,8 +50,9 @@ class Reporter:
         """
         envelope = self._spool.envelope(id)
         wanted = [place for place in places if _is_wanted(envelope, action, place)]
-        if wanted:
-            await self._report(envelope, action, wanted, until)
+        for group in _told_together(envelope, wanted):
+            told = replace(envelope, sender=sender_to(envelope, group[0]))
+            await self._report(told, action, group, until)
         if action is Action.FAILED:
             for place in sorted(set(places).difference(wanted)):
                 self._say_dropped(envelope, envelope.recipients[place])
@@ -91,6 +93,13 @@ class Reporter:
     def _event(self, kind: Kind, envelope: Envelope) -> Event:
         now = self._clock()
         return Event(kind=kind, at=now, id=envelope.id, seconds=now - envelope.accepted_at)
+
+
+def _told_together(envelope: Envelope, places: Sequence[int]) -> Sequence[Sequence[int]]:
+    """All of them; or each by itself, where each sees a sender of its own."""
+    if envelope.request.is_verp:
+        return [[place] for place in places]
+    return [places] if places else []
 
 
 def _is_wanted(envelope: Envelope, action: Action, place: int) -> bool:

@@ -8,6 +8,8 @@ from mta.model.outcome import Outcome, Reply, Scope, Stage, Verdict
 from mta.model.request import NOTHING_FOR_RECIPIENT, RecipientRequest
 from mta.model.trouble import SpoolError
 
+from mta.rules.message.verp import sender_to
+
 from mta.flow.delivery.courier import Courier
 from mta.flow.delivery.lane import Lane
 
@@ -35,7 +37,7 @@ def letter_for(consignment: Consignment, content: bytes) -> Letter:
     envelope = consignment.envelope
     return Letter(
         id=envelope.id,
-        sender=envelope.sender,
+        sender=sender_to(envelope, consignment.places[0]),
         recipients=tuple([envelope.recipients[i].address for i in consignment.places]),
         content=content,
         is_8bit=envelope.is_8bit,

@@ -200,9 +200,10 @@ def consignments(
 
     `mode` is the default route's, and `routes` are those of today by their names: what was to take
     one that is gone begins anew on the default one. Recipients that are bound to a relay go by
-    themselves.
+    themselves, and those that see a sender of their own one by one.
     """
-    groups: dict[tuple[Road, str, str, str, float], list[int]] = {}
+    groups: dict[tuple[Road, str, str, str, float, int], list[int]] = {}
+    is_verp = envelope.request.is_verp
     for place, recipient in enumerate(envelope.recipients):
         if recipient.state is State.WAITING and (places is None or place in places):
             route, road = recipient.route, recipient.road
@@ -213,7 +214,8 @@ def consignments(
             else:
                 route, road = "", first_road(mode)
             domain = recipient.address.domain if road is Road.DIRECT else ""
-            key = (road, domain, route, recipient.bound_to, recipient.next_at)
+            alone = place if is_verp else -1
+            key = (road, domain, route, recipient.bound_to, recipient.next_at, alone)
             groups.setdefault(key, []).append(place)
-    for (road, domain, route, _, due_at), group in groups.items():
+    for (road, domain, route, _, due_at, _), group in groups.items():
         yield Consignment(envelope, Destination(road, domain, route), tuple(group), due_at)

@@ -47,10 +47,12 @@ class Occasion:
         """The id of the report: the same for the same recipients, after a crash too.
 
         And another for others, since a report about more of the message is no repeat. A delay
-        is told once for a message, whoever is left in it.
+        is told once for a message, whoever is left in it; or for each that sees a sender of its
+        own.
         """
         if self.action is Action.DELAYED:
-            return MessageId(f"{self.envelope.id}d")
+            place = self.places[0] if self.envelope.request.is_verp else ""
+            return MessageId(f"{self.envelope.id}d{place}")
         places = tuple(self.places)
         which = f"x{zlib.crc32(repr(places).encode()):08x}" if len(places) > 1 else ""
         return MessageId(f"{self.envelope.id}{_LETTERS[self.action]}{places[0]}{which}")

@@ -176,6 +176,8 @@ def parse_mail(argument: str, offered: Collection[str] = BASIC) -> Mail | Reply:
     asked = objection_to_mail(parameters, offered) or asked_in(parameters)
     if isinstance(asked, Reply):
         return asked
+    if asked.is_verp and not path:
+        return Reply(501, "Expected a sender for XVERP, got <>", 5, 4)
     return Mail(
         path,
         size=int(parameters.get("SIZE") or 0),

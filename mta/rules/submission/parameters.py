@@ -71,6 +71,7 @@ _OF_MAIL = MappingProxyType(
         ),
         "BY": _form("DELIVERBY", r"-?[0-9]{1,9};(?i:[RN]T?)", "BY=seconds;R or BY=seconds;N"),
         "MT-PRIORITY": _form("MT-PRIORITY", r"-?[0-9]", "MT-PRIORITY=-9 to 9"),  # RFC 6710 §4.1
+        "XVERP": _form("XVERP", "", "XVERP without a value"),  # as Postfix has it
     }
 )
 _OF_RCPT = MappingProxyType(
@@ -103,6 +104,7 @@ class Asked:
     hold_until: float | None = None
     deliver_by: Deadline | None = None  # `at` in seconds from now
     priority: int = 0
+    is_verp: bool = False
 
     def request(self, now: float) -> MessageRequest:
         """The same with moments, at `now` in Unix seconds."""
@@ -114,6 +116,7 @@ class Asked:
             hold_until=self._hold_until(now),
             deadline=replace(by, at=now + by.at) if by else None,
             priority=self.priority,
+            is_verp=self.is_verp,
         )
 
     def _hold_until(self, now: float) -> float:
@@ -184,6 +187,7 @@ def asked_in(parameters: Parameters) -> Asked | Reply:
         hold_until=hold_until,
         deliver_by=by,
         priority=int(parameters.get("MT-PRIORITY") or 0),
+        is_verp="XVERP" in parameters,
     )
 
 
