@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-WORKERS = $$(( $$(nproc) + 1 ))  # of tests: most wait for something most of the time
 
 # Say what can be done.
 help:
@@ -29,10 +28,10 @@ demo: $(READY)
 	@$(BIN)/python -m mta.sandbox.demo
 
 test: $(READY)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 fast: $(READY)
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m "not peers and not slow"
+	$(BIN)/pytest -q -n auto --dist loadfile -m "not peers and not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

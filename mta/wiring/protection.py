@@ -126,7 +126,7 @@ class Protection:
                 (REPORT_INTERVAL, self._reporter.report_due),
                 (FORGET_INTERVAL, self._forget_asked),
             ):
-                tasks.create_task(every(seconds, step), name=f"TLS {step.__name__}")
+                tasks.create_task(every(seconds, step, at_once=True), name=f"TLS {step.__name__}")
 
     async def keep(self) -> None:
         """Write down what is new; what has begun comes to its end, whoever gives up."""

@@ -17,6 +17,8 @@ from mta.model.outcome import Outcome, Stage, Verdict
 
 from mta.edge.smtpclient import SmtpConnector
 
+from tests.strangers import let_in
+
 PROGRAM = shutil.which("dovecot") or "/usr/sbin/dovecot"
 NOBODY = 65534
 pytestmark = [
@@ -63,8 +65,7 @@ service stats {{
 def socket(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "d"
     (folder / "mail").mkdir(parents=True)
-    for path in (*tmp_path.parents[:2], tmp_path, folder):
-        path.chmod(0o755)  # Dovecot's processes are nobody's
+    let_in(folder)  # Dovecot's processes are nobody's
     os.chown(folder / "mail", NOBODY, NOBODY)
     users = (f"{name}::{NOBODY}:{NOBODY}::{folder}/mail/{name}::" for name in ("ann", "bob"))
     (folder / "users").write_text("\n".join(users) + "\n")

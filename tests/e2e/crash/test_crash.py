@@ -17,6 +17,7 @@ from tests.e2e.traffic import Traffic
 from tests.e2e.watching import wait_until
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_ten_crashes_lose_nothing(server: ServerProcess, sink: Sink, processes: int) -> None:
     server.settings["processes"] = processes
