@@ -205,7 +205,7 @@ class Server:
         """Carry mail until `stop` is set, then end in good order."""
         with ShortPauses(lambda: self._spool.count):
             await self._carry(stop)
-        await self._upkeep.keep_counts()
+        await self._upkeep.keep()
         await self._protection.keep()
         if self._history is not None:
             await asyncio.to_thread(self._history.shut)

@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Callable
 from textwrap import indent
+from typing import TypeVar
 
 from mta.rules.message.dkimrecord import DkimRecord, KeyKind
 
 from mta.config.quantities import read_domain
+
+T = TypeVar("T")
 
 
 def add_domain(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
@@ -26,10 +29,10 @@ def add_kind(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_by(reader: Callable[[object], str]) -> Callable[[str], str]:
+def read_by(reader: Callable[[object], T]) -> Callable[[str], T]:
     """`reader` as the type of an argument, whose refusal is argparse's own."""
 
-    def read(text: str) -> str:
+    def read(text: str) -> T:
         try:
             return reader(text)
         except ValueError as error:

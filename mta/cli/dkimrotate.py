@@ -55,14 +55,14 @@ def add_rotate(commands: Commands) -> None:
     add_kind(parser)
     parser.add_argument(
         "--overlap",
-        type=_duration,
+        type=read_by(read_duration),
         default=OVERLAP,
         metavar="TIME",
         help="how long the old record has to stay after that (default: 7d)",
     )
     parser.add_argument(
         "--wait",
-        type=_duration,
+        type=read_by(read_duration),
         metavar="TIME",
         help="how long to wait here (default: until it is done); the server looks as well",
     )
@@ -70,13 +70,6 @@ def add_rotate(commands: Commands) -> None:
         "--now", action="store_true", help="sign with it at once, whatever the DNS shows"
     )
     parser.set_defaults(run=with_settings(rotate))
-
-
-def _duration(text: str) -> float:
-    try:
-        return read_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, got {text!a}") from error
 
 
 def rotate(settings: Settings, arguments: argparse.Namespace) -> int:

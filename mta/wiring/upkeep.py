@@ -98,7 +98,7 @@ class Upkeep:
                 (USERS_INTERVAL, self._renew_users),
                 (CERTIFICATE_INTERVAL, self._renew_certificate),
                 (PACE_INTERVAL, self._keep_paces),
-                (COUNTS_INTERVAL, self.keep_counts),
+                (COUNTS_INTERVAL, self._keep_counts),
                 (ROADS_INTERVAL, self._keep_roads),
                 (NAMES_INTERVAL, self._look_at_names),
                 (KEYS_INTERVAL, self._keys.step),
@@ -124,10 +124,13 @@ class Upkeep:
         except (OSError, ValueError) as error:
             log.warning("every road is tried, whichever was shut before: %s", error)
 
-    async def keep_counts(self) -> None:
-        """Write down what was counted, where anything was."""
+    async def keep(self) -> None:
+        """Write down what is new in all that is kept over a restart."""
         await self._keep_roads()
         await self._keep_paces()
+        await self._keep_counts()
+
+    async def _keep_counts(self) -> None:
         accounts, homes = self._quotas.changed_accounts(), self._gatekeeper.new_homes()
         try:
             if accounts is not None:

@@ -226,7 +226,7 @@ class Dispatcher:
 
     def _make_ready(self, consignment: Consignment) -> None:
         has_deadline = consignment.envelope.request.deadline is not None
-        if self._hindrances.stop(consignment):
+        if self._hindrances.hinders(consignment):
             self._take_aside(consignment)
             return
         lane = self._lane_to(consignment.destination)
@@ -373,7 +373,7 @@ class Dispatcher:
         has_deadline = consignment.envelope.request.deadline is not None
         if has_deadline and not self._hurry.leave(consignment):
             return []  # it waited here for too long, and went elsewhere
-        if self._hindrances.stop(consignment):
+        if self._hindrances.hinders(consignment):
             return await self._hindrances.settle(consignment)
         shut = lane.breaker.suspends(self._clock())
         if shut is not None and not self._detours.is_probe(consignment):

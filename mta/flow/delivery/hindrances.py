@@ -33,11 +33,11 @@ class Hindrances:
         self._sites = sites
         self._clock = clock
 
-    def stop(self, consignment: Consignment) -> bool:
+    def hinders(self, consignment: Consignment) -> bool:
         """Whether it is not to be carried: its road is shut, or its time is over."""
         has_deadline = consignment.envelope.request.deadline is not None
         is_any_shut = self._detours.is_any_shut or self._throttles.is_any_shut
-        return (has_deadline or is_any_shut) and self._is_stopped(consignment)
+        return (has_deadline or is_any_shut) and self._is_hindered(consignment)
 
     async def settle(self, consignment: Consignment) -> list[Consignment]:
         """Put off, divert or give up what is not to be carried; the same where it may be now."""
@@ -59,7 +59,7 @@ class Hindrances:
         terms = self._settlement.terms.of(destination.route)
         return self._clock() - terms.fallback.rate_after
 
-    def _is_stopped(self, consignment: Consignment) -> bool:
+    def _is_hindered(self, consignment: Consignment) -> bool:
         if self._barrier_to(consignment) is not None:
             return True
         if self._throttles.barrier_to(consignment.destination) is not None:
